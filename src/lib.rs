@@ -1,0 +1,6 @@
+//! camreel: an RTSP server for camera recordings.
+
+pub mod media;
+pub mod rtp;
+pub mod sync;
+pub mod time;

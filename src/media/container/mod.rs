@@ -1,0 +1,72 @@
+//! The table of containers: one line each. The content of a file decides, its name breaks ties.
+
+use std::sync::Arc;
+
+use super::io::Source;
+use super::{Error, Recording};
+
+/// How much of a file's start [`Container::sniff`] is shown, in bytes.
+pub const SNIFF_LEN: usize = 4096;
+
+/// One container format.
+pub struct Container {
+    /// As a person says it.
+    pub name: &'static str,
+    /// The file name suffixes in lower case, without dot.
+    pub suffixes: &'static [&'static str],
+    /// How sure the first [`SNIFF_LEN`] bytes make us.
+    pub sniff: fn(&[u8]) -> Sniff,
+    /// Reads what the file holds.
+    pub open: fn(&Source, &Options) -> Result<Arc<dyn Recording>, Error>,
+}
+
+/// What the start of a file says about one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sniff {
+    /// Not this one.
+    No,
+    /// Could be; the suffix decides.
+    Maybe,
+    /// This one, whatever the suffix says.
+    Yes,
+}
+
+/// What a person configured about reading files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Pictures a second of raw video that does not tell its own rate.
+    pub frame_rate_default: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { frame_rate_default: 25.0 }
+    }
+}
+
+/// All containers that can be read.
+pub const CONTAINERS: &[Container] = &[];
+
+/// Opens the recording in `source`. `name` is the file's name, for its suffix.
+///
+/// # Errors
+/// [`Error::Unrecognised`] when no container claims it, else what the container found.
+pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Recording>, Error> {
+    let mut head = vec![0; SNIFF_LEN];
+    let head_len = source.read_at(&mut head, 0, "the start of the file")?;
+    head.truncate(head_len);
+    let suffix = suffix(name);
+    let container = CONTAINERS
+        .iter()
+        .map(|container| ((container.sniff)(&head), container.suffixes.contains(&suffix.as_str()), container))
+        .filter(|(sniff, suffix_fits, _)| *sniff == Sniff::Yes || (*sniff == Sniff::Maybe && *suffix_fits))
+        .max_by_key(|(sniff, suffix_fits, _)| (*sniff, *suffix_fits))
+        .map(|(_, _, container)| container)
+        .ok_or(Error::Unrecognised)?;
+    (container.open)(source, options)
+}
+
+/// What follows the last dot of a file name, in lower case.
+pub fn suffix(name: &str) -> String {
+    name.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase()).unwrap_or_default()
+}

@@ -1,0 +1,72 @@
+//! One RTP stream: what its packet headers count (RFC 3550 section 5.1).
+
+use super::HEADER_LEN;
+
+/// The state of one RTP stream. Its timestamps come from media time, so that they never drift; the caller maps them.
+#[derive(Debug, Clone)]
+pub struct RtpStream {
+    payload_type: u8,
+    ssrc: u32,
+    next_sequence: u16,
+    packet_len_max: usize,
+    packet_count: u32,
+    octet_count: u32,
+}
+
+impl RtpStream {
+    /// A stream whose packets are at most `packet_len_max` bytes long, RTP header included. `ssrc` and the first
+    /// sequence number should be random (RFC 3550 section 8.1 and 5.1).
+    pub fn new(payload_type: u8, ssrc: u32, first_sequence: u16, packet_len_max: usize) -> Self {
+        assert!(packet_len_max > HEADER_LEN + 8, "a packet must have room for a payload");
+        Self {
+            payload_type: payload_type & 0x7f,
+            ssrc,
+            next_sequence: first_sequence,
+            packet_len_max,
+            packet_count: 0,
+            octet_count: 0,
+        }
+    }
+
+    /// The synchronisation source.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The sequence number of the next packet, as RTP-Info has it.
+    pub fn next_sequence(&self) -> u16 {
+        self.next_sequence
+    }
+
+    /// The longest packet, in bytes.
+    pub fn packet_len_max(&self) -> usize {
+        self.packet_len_max
+    }
+
+    /// Packets made so far; wraps, as in a sender report.
+    pub fn packet_count(&self) -> u32 {
+        self.packet_count
+    }
+
+    /// Payload bytes in them; wraps.
+    pub fn octet_count(&self) -> u32 {
+        self.octet_count
+    }
+
+    /// The header of the next packet, marker clear; advances the sequence number.
+    pub(super) fn next_header(&mut self, rtptime: u32) -> [u8; HEADER_LEN] {
+        let mut header = [0; HEADER_LEN];
+        header[0] = 0x80; // version 2
+        header[1] = self.payload_type;
+        header[2..4].copy_from_slice(&self.next_sequence.to_be_bytes());
+        header[4..8].copy_from_slice(&rtptime.to_be_bytes());
+        header[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        self.next_sequence = self.next_sequence.wrapping_add(1);
+        header
+    }
+
+    pub(super) fn count(&mut self, payload_len: usize) {
+        self.packet_count = self.packet_count.wrapping_add(1);
+        self.octet_count = self.octet_count.wrapping_add(payload_len as u32);
+    }
+}
