@@ -1,6 +1,9 @@
 //! camreel: an RTSP server for camera recordings.
 
+pub mod cli;
 pub mod config;
+pub mod library;
+pub mod logging;
 pub mod media;
 pub mod player;
 pub mod rtp;
