@@ -2,5 +2,6 @@
 
 pub mod media;
 pub mod rtp;
+pub mod rtsp;
 pub mod sync;
 pub mod time;
