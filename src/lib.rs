@@ -7,5 +7,6 @@ pub mod logging;
 pub mod media;
 pub mod player;
 pub mod rtp;
+pub mod rtsp;
 pub mod sync;
 pub mod time;
