@@ -6,7 +6,6 @@
 mod root;
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -85,14 +84,14 @@ impl Library {
     ///
     /// # Errors
     /// When there is none, it may not be served, or it cannot be played.
-    pub fn open(&self, path: &[OsString], options: &Options) -> Result<Found, LookupError> {
-        let (file, relative) = self.root.open(path)?;
+    pub fn open(&self, path: &Path, options: &Options) -> Result<Found, LookupError> {
+        let file = self.root.open(path)?;
         let identity = Identity::of(&file).map_err(Refusal::from)?;
-        let entry = self.entry(&relative, identity);
+        let entry = self.entry(path, identity);
         let mut is_new = false;
         let opened = entry.opened.get_or_init(|| {
             is_new = true;
-            let name = relative.to_string_lossy();
+            let name = path.to_string_lossy();
             container::open(&Source::new(file), &name, options).map_err(Arc::new)
         });
         match opened {
@@ -128,6 +127,13 @@ impl Library {
             let suffix = container::suffix(name);
             container::CONTAINERS.iter().any(|container| container.suffixes.contains(&suffix.as_str()))
         })
+    }
+}
+
+/// What of the configuration is about reading files.
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
+        Self { frame_rate_default: config.media.frame_rate_default }
     }
 }
 

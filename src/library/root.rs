@@ -1,6 +1,5 @@
 //! The media root: nothing outside it is ever opened, and nothing but regular files.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -54,20 +53,19 @@ impl Root {
         &self.path
     }
 
-    /// Opens the regular file at `path` below the root, and returns it with its path relative to the root.
+    /// Opens the regular file at `relative` below the root.
     ///
     /// The file is looked at before it is opened for reading, so that opening a FIFO does not hang and opening a
     /// device does nothing to it; and what was looked at is what gets opened, whoever swaps links meanwhile.
     ///
     /// # Errors
     /// Why it is not served.
-    pub fn open(&self, path: &[OsString]) -> Result<(File, PathBuf), Refusal> {
-        let relative: PathBuf = path.iter().collect();
+    pub fn open(&self, relative: &Path) -> Result<File, Refusal> {
         let is_plain = relative.components().all(|component| matches!(component, Component::Normal(_)));
-        if path.is_empty() || !is_plain || relative.components().count() != path.len() {
+        if relative.as_os_str().is_empty() || !is_plain {
             return Err(Refusal::BadPath);
         }
-        let looked_at = open_fd(&self.path.join(&relative), OFlag::O_PATH)?;
+        let looked_at = open_fd(&self.path.join(relative), OFlag::O_PATH)?;
         let by_fd = PathBuf::from(format!("/proc/self/fd/{}", looked_at.as_raw_fd()));
         let real = std::fs::read_link(&by_fd)?;
         if !self.follow_symlinks && !real.starts_with(&self.path) {
@@ -77,8 +75,7 @@ impl Root {
         if !looked_at.metadata()?.is_file() {
             return Err(Refusal::NotRegular);
         }
-        let file = File::from(open_fd(&by_fd, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
-        Ok((file, relative))
+        Ok(File::from(open_fd(&by_fd, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?))
     }
 
     /// Counts the files below the root whose name `counts`, up to `max`; and whether it stopped there.
@@ -113,10 +110,6 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn names(path: &str) -> Vec<OsString> {
-        path.split('/').map(OsString::from).collect()
-    }
-
     #[test]
     fn only_regular_files_below_the_root_are_opened() {
         let outer = tempfile::tempdir().unwrap();
@@ -132,7 +125,7 @@ mod tests {
 
         let root = Root::new(&path, false).unwrap();
         for good in ["yard/a.mp4", "link_inside"] {
-            assert!(root.open(&names(good)).is_ok(), "{good}");
+            assert!(root.open(Path::new(good)).is_ok(), "{good}");
         }
         for (bad, why) in [
             ("yard/b.mp4", "No such file"),
@@ -147,11 +140,11 @@ mod tests {
             (".", "below the root"),
             ("", "below the root"),
         ] {
-            let error = root.open(&names(bad)).unwrap_err().to_string();
+            let error = root.open(Path::new(bad)).unwrap_err().to_string();
             assert!(error.contains(why), "{bad:?} was refused with {error:?}");
         }
         let open_root = Root::new(&path, true).unwrap();
-        assert!(open_root.open(&names("link_outside")).is_ok());
-        assert!(matches!(open_root.open(&names("device")), Err(Refusal::NotRegular)));
+        assert!(open_root.open(Path::new("link_outside")).is_ok());
+        assert!(matches!(open_root.open(Path::new("device")), Err(Refusal::NotRegular)));
     }
 }

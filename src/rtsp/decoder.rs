@@ -109,6 +109,11 @@ impl Decoder {
         Self::default()
     }
 
+    /// Whether a part of a message has come and the rest has not.
+    pub fn is_mid_message(&self) -> bool {
+        !matches!(self.state, State::Between) || self.start < self.buffer.len()
+    }
+
     /// Takes over what a read gave.
     pub fn push(&mut self, bytes: &[u8]) {
         if !matches!(self.state, State::Failed(_)) {
