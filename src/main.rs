@@ -15,7 +15,7 @@ use signal_hook::iterator::Signals;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
-        Some(Command::Probe { files }) => probe::run(files),
+        Some(Command::Probe { files }) => Ok(probe::run(files)),
         Some(Command::Check { config }) => Config::load(config).map(|_| {
             println!("{}: good", config.display());
             true

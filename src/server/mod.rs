@@ -4,6 +4,7 @@
 mod acceptor;
 mod banner;
 mod connection;
+mod http;
 mod methods;
 mod session;
 mod socket;
@@ -29,6 +30,8 @@ use crate::library::Library;
 use crate::sync::Leaf;
 use acceptor::{Acceptor, Admission, Pool};
 pub use banner::Banner;
+use http::Tunnels;
+pub use methods::describe;
 use session::Registry;
 use streamer::{EndReason, Order};
 use transport::UdpPorts;
@@ -46,6 +49,7 @@ pub struct Shared {
     /// The writing halves of all connections, to end them.
     connections: Leaf<HashMap<u64, Arc<ConnectionWriter>>>,
     next_connection: AtomicU64,
+    tunnels: Tunnels,
     udp_ports: UdpPorts,
     /// Who we are in RTCP (RFC 3550 section 6.5.1).
     cname: String,
@@ -113,6 +117,7 @@ impl Server {
             admission: Admission::default(),
             connections: Leaf::default(),
             next_connection: AtomicU64::new(1),
+            tunnels: Tunnels::default(),
             udp_ports: UdpPorts::new(),
             cname: host_name(),
             threads: Leaf::new(Some(threads)),

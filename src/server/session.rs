@@ -171,16 +171,6 @@ impl Registry {
     pub fn all(&self) -> Vec<Arc<Session>> {
         self.sessions.with(|sessions| sessions.values().cloned().collect())
     }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.sessions.with(|sessions| sessions.len())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// `N` random bytes from the kernel.

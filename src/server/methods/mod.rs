@@ -17,6 +17,8 @@ use super::session::Session;
 use crate::rtsp::headers::{self, CSeq, Date};
 use crate::rtsp::{Method, Request, Response, Status, Version};
 
+pub use describe::describe;
+
 /// What Public and Allow list. Each of these works: clients choose their keepalive by it.
 const METHODS: [Method; 8] = [
     Method::Options,
@@ -43,8 +45,6 @@ pub enum Then {
     Nothing,
     /// This session's packets may leave; none overtakes its response.
     Run(Arc<Session>),
-    /// The connection ends.
-    Close,
 }
 
 /// Why a request is not carried out.

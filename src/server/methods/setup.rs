@@ -160,7 +160,8 @@ fn open_transport(
     config: &Config,
 ) -> Result<(Box<dyn Transport>, TransportSpec), Refusal> {
     let connection = &mut *exchange.connection;
-    if let (Protocol::RtpUdp, Some(client)) = (&spec.protocol, spec.client_port) {
+    // Who had to dig a tunnel would not get datagrams; such clients take interleaved data instead.
+    if let (Protocol::RtpUdp, Some(client), false) = (&spec.protocol, spec.client_port, connection.is_tunnel()) {
         // To the address that asks and no other, whatever `destination` says: we flood nobody.
         let peer = (connection.peer.ip().to_canonical(), client.rtp, client.rtcp);
         let rtp = &config.rtp;
@@ -181,11 +182,9 @@ fn open_transport(
         let granted = TransportSpec { client_port: Some(client), server_port, ..TransportSpec::new(Protocol::RtpUdp) };
         return Ok((Box::new(udp), granted));
     }
-    let free = || connection.free_channels().map(|(rtp, rtcp)| Channels { rtp, rtcp });
-    let wanted = spec.interleaved.filter(|wanted| connection.are_free(wanted.rtp, wanted.rtcp, session, track));
-    let channels = wanted.or_else(free).ok_or(Status::UnsupportedTransport)?;
-    connection.open_channels(channels.rtp, channels.rtcp, session, track);
-    let transport = Interleaved::new(Arc::clone(&connection.writer), (channels.rtp, channels.rtcp));
-    let granted = TransportSpec { interleaved: Some(channels), ..TransportSpec::new(Protocol::RtpTcp) };
+    let wanted = spec.interleaved.map(|wanted| (wanted.rtp, wanted.rtcp));
+    let (rtp, rtcp) = connection.open_channels(wanted, session, track).ok_or(Status::UnsupportedTransport)?;
+    let transport = Interleaved::new(Arc::clone(&connection.writer), (rtp, rtcp));
+    let granted = TransportSpec { interleaved: Some(Channels { rtp, rtcp }), ..TransportSpec::new(Protocol::RtpTcp) };
     Ok((Box::new(transport), granted))
 }
