@@ -141,8 +141,11 @@ impl Decoder {
 
     /// Hands over what was pushed and not decoded, for whoever takes over the connection: behind the head of an HTTP
     /// request follows what its Content-Length does not describe (the POST of a tunnel names a length and goes on
-    /// for ever). To be called before the next [`Self::decode`].
+    /// for ever). To be called before the next [`Self::decode`]. What is pushed later begins a new message.
     pub fn take_buffered(&mut self) -> Vec<u8> {
+        if !matches!(self.state, State::Failed(_)) {
+            self.state = State::Between;
+        }
         self.dropped += self.buffer.len() as u64;
         let rest = self.buffer.split_off(self.start);
         (self.buffer, self.start) = (Vec::new(), 0);

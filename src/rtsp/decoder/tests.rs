@@ -77,6 +77,21 @@ fn what_real_clients_send_is_understood() {
                 ("Date", "Tue, 07 Nov 2023 12:00:00 GMT"),
             ],
         ),
+        // GStreamer 1.22 with its RealMedia extension names two user agents.
+        (
+            "OPTIONS rtsp://127.0.0.1:8554/a,b;c.mp4?start=5 RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: GStreamer/1.22.0\r\n\
+             User-Agent: RealMedia Player Version 6.0.9.1235 (linux-2.0-libc6-i386-gcc2.95)\r\n\
+             CompanyID: KnKV4M4I/B2FjJ1TToLycw==\r\nPlayerStarttime: [28/03/2003:22:50:23 00:00]\r\n\r\n",
+            Method::Options,
+            "rtsp://127.0.0.1:8554/a,b;c.mp4?start=5",
+            &[
+                ("CSeq", "1"),
+                ("User-Agent", "GStreamer/1.22.0"),
+                ("User-Agent", "RealMedia Player Version 6.0.9.1235 (linux-2.0-libc6-i386-gcc2.95)"),
+                ("CompanyID", "KnKV4M4I/B2FjJ1TToLycw=="),
+                ("PlayerStarttime", "[28/03/2003:22:50:23 00:00]"),
+            ],
+        ),
         (
             "PLAY rtsp://192.168.1.10:8554/cam1.mp4 RTSP/1.0\r\nuser-agent: AndroidXMedia3/1.4.1\r\n\
              range: npt=0.000-\r\ncseq: 5\r\nsession: A1B2C3D4\r\n\r\n",
@@ -207,6 +222,9 @@ fn http_is_handed_over_with_whatever_follows_its_head() {
     assert!(post.version.is_http() && post.body.is_empty());
     assert_eq!(decoder.take_buffered(), b"REVTQ1JJ");
     assert_eq!(decoder.decode(), Ok(None));
+    decoder.push(b"GET / HT");
+    assert_eq!(decoder.decode(), Ok(None));
+    assert_eq!(decoder.take_buffered(), b"GET / HT");
     decoder.push(b"GET / HTTP/1.1\r\n\r\n");
     assert!(matches!(decoder.decode(), Ok(Some(Message::Request(_)))));
 }
@@ -242,7 +260,7 @@ fn faults_carry_status_place_and_cseq() {
         assert_eq!(error.status().code(), *status, "{text}");
     }
     let late = fault(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n\r\ngarbage\n\n");
-    assert_eq!(late.to_string(), "malformed request line at byte 35 of the connection");
+    assert_eq!(late.to_string(), "malformed request line at byte 33 of the connection");
 }
 
 #[test]
@@ -321,6 +339,16 @@ fn repeated_and_long_tunnel_headers_are_only_headers() {
     assert_eq!(get.headers.get("x-sessioncookie"), Some(long.as_str()));
 }
 
+/// CVE-2019-6256: GET and POST with one cookie on one connection ended in a bad call.
+#[test]
+fn get_and_post_on_one_connection_are_two_requests() {
+    let messages = decode_all(
+        b"GET / HTTP/1.0\r\nx-sessioncookie: a\r\n\r\nPOST / HTTP/1.0\r\nx-sessioncookie: a\r\nContent-Length: 32767\r\n\r\n",
+    );
+    let Ok([Message::Request(get), Message::Request(post)]) = messages.as_deref() else { panic!("{messages:?}") };
+    assert_eq!((get.method.as_str(), post.method.as_str()), ("GET", "POST"));
+}
+
 /// CVE-2019-7732, CVE-2019-9215: malformed Authorization fields were leaked or read beyond their end.
 #[test]
 fn malformed_authorization_arrives_as_it_is() {
@@ -355,22 +383,17 @@ fn memory_shrinks_back_once_a_large_message_is_through() {
     assert!(decoder.buffer.capacity() <= BUFFER_KEEP_MAX, "{} bytes", decoder.buffer.capacity());
 }
 
-/// Searching anew from the start would look at 134 million bytes here.
+/// Searching anew from the start, which is what goes wrong here, would look at 134 million bytes.
 #[test]
 fn a_head_fed_byte_by_byte_is_searched_once() {
     let text = format!("OPTIONS * RTSP/1.0\r\nA: {}", "a".repeat(HEAD_LEN_MAX - 100));
     let mut decoder = Decoder::new();
-    let mut looked_at = 0;
-    let mut searched_before = 0;
     for (index, byte) in text.bytes().enumerate() {
         decoder.push(&[byte]);
         assert_eq!(decoder.decode(), Ok(None));
         let State::Head { searched, .. } = decoder.state else { panic!("{:?}", decoder.state) };
-        assert_eq!(searched, index + 1);
-        looked_at += decoder.buffer.len() - searched_before;
-        searched_before = searched;
+        assert_eq!(searched, index + 1, "the next search begins behind what was searched");
     }
-    assert_eq!(looked_at, text.len());
 }
 
 fn message_bytes() -> impl Strategy<Value = Vec<u8>> {

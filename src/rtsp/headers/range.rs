@@ -56,9 +56,10 @@ pub enum RangeError {
 }
 
 impl Range {
-    /// From `start` to `end`, as an answer to PLAY says it.
+    /// From `start` to `end`, as an answer to PLAY says it. What lies before the recording, such as the priming
+    /// samples of an audio encoder, counts as its start: there is no negative play time.
     pub fn npt(start: MediaTime, end: Option<MediaTime>) -> Self {
-        Self::Npt { start: Some(NptTime::At(start)), end }
+        Self::Npt { start: Some(NptTime::At(start.max(MediaTime::ZERO))), end }
     }
 
     /// Whether it names its later end first, in normal play time: right for a negative Scale, wrong otherwise.
@@ -270,6 +271,7 @@ mod tests {
         let rows = [
             (Range::npt(MediaTime::from_millis(1234), until(5000)), "npt=1.234-5.000"),
             (Range::npt(MediaTime::from_millis(1234), None), "npt=1.234-"),
+            (Range::npt(MediaTime::from_millis(-21), None), "npt=0.000-"),
             (Range::Npt { start: Some(NptTime::Now), end: None }, "npt=now-"),
             (Range::Npt { start: None, end: until(5000) }, "npt=-5.000"),
             (Range::Clock { start: "20231108T142300Z".into(), end: None }, "clock=20231108T142300Z-"),

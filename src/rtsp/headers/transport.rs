@@ -382,6 +382,7 @@ mod tests {
         assert_eq!(worthless, [TransportSpec { mode, ..TransportSpec::new(Protocol::RtpUdp) }]);
     }
 
+    /// LIVE555 took `client_port=0` and set up a session that nobody could hear, and wrapped channel 300 to 44.
     #[test]
     fn a_bad_port_or_channel_voids_its_spec() {
         for text in [
