@@ -131,8 +131,9 @@ impl<'a> PacketWriter<'a> {
         self.inline.resize(end, 0);
         fill(&mut self.inline[start..end]);
         match self.pieces.last_mut() {
-            // Every packet starts with an inline piece, so this never reaches into the packet before.
-            Some(Piece::Inline(range)) if range.end == start => range.end = end,
+            // Every packet starts with an inline piece, so this never reaches into the packet before; and all inline
+            // pieces lie one after the other, so that the last one ends where this begins.
+            Some(Piece::Inline(range)) => range.end = end,
             _ => self.pieces.push(Piece::Inline(start..end)),
         }
         self.grow(len);

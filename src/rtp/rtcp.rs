@@ -96,7 +96,7 @@ impl Report {
         let elapsed = now.middle().wrapping_sub(self.last_sender_report);
         let round_trip = elapsed.wrapping_sub(self.delay_since_last_sender_report);
         let is_negative = round_trip > u32::MAX / 2;
-        (!is_negative).then(|| Duration::from_nanos(u64::from(round_trip) * 1_000_000_000 >> 16))
+        (!is_negative).then(|| Duration::from_nanos((u64::from(round_trip) * 1_000_000_000) >> 16))
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(Report { last_sender_report: 0, ..REPORT }.round_trip(now), None);
         assert_eq!(Report { delay_since_last_sender_report: 0x20_0000, ..REPORT }.round_trip(now), None);
         let wrapped = Report { last_sender_report: 0xffff_ff00, delay_since_last_sender_report: 0x80, ..REPORT };
-        assert_eq!(wrapped.round_trip(NtpTime(0x0100_0000)), Some(Duration::from_nanos(0x180 * 1_000_000_000 >> 16)));
+        assert_eq!(wrapped.round_trip(NtpTime(0x0100_0000)), Some(Duration::from_nanos((0x180 * 1_000_000_000) >> 16)));
     }
 
     proptest! {

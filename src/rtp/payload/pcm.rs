@@ -119,6 +119,9 @@ fn rtpmap(name: &str, sample_rate: u32, channels: u16) -> String {
     if channels <= 1 { format!("{name}/{sample_rate}") } else { format!("{name}/{sample_rate}/{channels}") }
 }
 
+/// Makes as many values of the second kind as there are of the first.
+type Convert = fn(&[u8], &mut [u8]);
+
 /// How values stand in the file, and how they go out.
 struct Values {
     /// Bytes of a value in the file.
@@ -127,8 +130,8 @@ struct Values {
     wire_len: usize,
     /// Bytes of a frame in the file.
     frame_len: usize,
-    /// Makes many of the second from as many of the first; `None` where they are the same.
-    convert: Option<fn(&[u8], &mut [u8])>,
+    /// From the one to the other; `None` where they are the same.
+    convert: Option<Convert>,
 }
 
 impl Values {
@@ -136,7 +139,7 @@ impl Values {
         Self { file_len: len, wire_len: len, frame_len: len, convert: None }
     }
 
-    fn converted(file_len: usize, wire_len: usize, convert: fn(&[u8], &mut [u8])) -> Self {
+    fn converted(file_len: usize, wire_len: usize, convert: Convert) -> Self {
         Self { file_len, wire_len, frame_len: file_len, convert: Some(convert) }
     }
 }
