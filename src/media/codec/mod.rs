@@ -1,14 +1,18 @@
 //! Facts about codecs: their configuration records and the few header fields that streaming needs. No I/O.
 
 pub mod aac;
+pub mod access_unit;
+mod frame_rate;
 pub mod h264;
 pub mod h265;
 pub mod nal;
 pub mod opus;
 pub mod pcm;
+pub mod rbsp;
 
 use super::Kind;
 pub use aac::AacConfig;
+pub use frame_rate::FrameRate;
 pub use h264::H264Config;
 pub use h265::H265Config;
 pub use opus::OpusConfig;

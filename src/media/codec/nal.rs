@@ -1,6 +1,9 @@
 //! Finding NAL units in a sample: by start code (ITU-T H.264 annex B) or by length prefix (ISO/IEC 14496-15).
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem;
 
 /// Appends to `nals` where each NAL unit of `data` lies, each behind a big-endian length of `length_size` bytes.
 /// Empty units are left out.
@@ -41,16 +44,8 @@ pub fn split_start_codes(data: &[u8], nals: &mut Vec<Range<usize>>) {
 
 /// Where the next `00 00 01` begins at or after `from`.
 pub fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
-    // A 1 byte is rarer than zeros; look at every third byte only, as none of the three may be > 1 in between.
-    let mut position = from + 2;
-    while position < data.len() {
-        match data[position] {
-            0 => position += 1,
-            1 if data[position - 1] == 0 && data[position - 2] == 0 => return Some(position - 2),
-            _ => position += 3,
-        }
-    }
-    None
+    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\0\0\x01"));
+    FINDER.find(data.get(from..)?).map(|found| from + found)
 }
 
 #[cfg(test)]

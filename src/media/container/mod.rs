@@ -1,5 +1,6 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod annexb;
 pub mod matroska;
 
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[matroska::CONTAINER];
+pub const CONTAINERS: &[Container] = &[matroska::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
