@@ -62,11 +62,25 @@ impl PacketBatch {
         }
     }
 
-    /// Forgets the packets, not the sample.
+    /// Forgets the packets, not the sample. Buffers that the packets before did not half fill shrink to what a frame
+    /// of usual size needs: thousands of sessions should not each hold what their largest key frame took.
     pub fn clear(&mut self) {
-        self.inline.clear();
-        self.pieces.clear();
-        self.packets.clear();
+        clear_and_trim(&mut self.inline, INLINE_KEEP_MAX);
+        clear_and_trim(&mut self.pieces, PIECES_KEEP_MAX);
+        clear_and_trim(&mut self.packets, PACKETS_KEEP_MAX);
+    }
+}
+
+/// How much of each buffer is kept however little of it is used: enough for some 60 packets.
+const INLINE_KEEP_MAX: usize = 1 << 10;
+const PIECES_KEEP_MAX: usize = 128;
+const PACKETS_KEEP_MAX: usize = 64;
+
+fn clear_and_trim<T>(buffer: &mut Vec<T>, keep_max: usize) {
+    let oversized = buffer.capacity() > keep_max && buffer.len() < buffer.capacity() / 2;
+    buffer.clear();
+    if oversized {
+        buffer.shrink_to(keep_max);
     }
 }
 
@@ -107,15 +121,21 @@ impl<'a> PacketWriter<'a> {
 
     /// Adds bytes that are not in the sample, such as a payload header.
     pub fn inline(&mut self, bytes: &[u8]) {
+        self.inline_with(bytes.len(), |buffer| buffer.copy_from_slice(bytes));
+    }
+
+    /// Adds `len` bytes that `fill` writes, such as samples in another byte order. They are zero beforehand.
+    pub fn inline_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
         let start = self.inline.len();
-        self.inline.extend_from_slice(bytes);
-        let end = self.inline.len();
+        let end = start + len;
+        self.inline.resize(end, 0);
+        fill(&mut self.inline[start..end]);
         match self.pieces.last_mut() {
             // Every packet starts with an inline piece, so this never reaches into the packet before.
             Some(Piece::Inline(range)) if range.end == start => range.end = end,
             _ => self.pieces.push(Piece::Inline(start..end)),
         }
-        self.grow(bytes.len());
+        self.grow(len);
     }
 
     /// Adds bytes of the sample, by reference.
@@ -131,9 +151,20 @@ impl<'a> PacketWriter<'a> {
 
     /// Closes the packet. `marker` is the M bit, whose meaning is the payload format's.
     pub fn finish(&mut self, marker: bool) {
+        debug_assert!(
+            self.open.as_ref().is_some_and(|packet| packet.len <= self.stream.packet_len_max()),
+            "{:?} is longer than {} bytes",
+            self.open,
+            self.stream.packet_len_max()
+        );
+        self.finish_unsplit(marker);
+    }
+
+    /// Closes a packet that may be longer than [`RtpStream::packet_len_max`], because its format has no way to split
+    /// what is in it. Over UDP it is then IP that fragments it; a receiver still gets one packet.
+    pub fn finish_unsplit(&mut self, marker: bool) {
         let mut packet = self.open.take().expect("a begun packet is finished");
         packet.pieces.end = self.pieces.len();
-        debug_assert!(packet.len <= self.stream.packet_len_max(), "packet of {} bytes is too long", packet.len);
         if marker && let Piece::Inline(header) = &self.pieces[packet.pieces.start] {
             self.inline[header.start + 1] |= 0x80;
         }
@@ -145,5 +176,110 @@ impl<'a> PacketWriter<'a> {
     /// several moments, such as PCM.
     pub fn advance(&mut self, ticks: u32) {
         self.rtptime = self.rtptime.wrapping_add(ticks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtp_types::RtpPacket;
+
+    use super::*;
+
+    fn batch_of(data: &[u8]) -> PacketBatch {
+        let mut batch = PacketBatch::default();
+        batch.sample.data.extend_from_slice(data);
+        batch
+    }
+
+    fn packet(batch: &PacketBatch, index: usize) -> Vec<u8> {
+        let mut packet = Vec::new();
+        batch.append_packet(index, &mut packet);
+        packet
+    }
+
+    #[test]
+    fn packets_are_headers_and_references_into_the_sample() {
+        let mut stream = RtpStream::new(97, 0xcafe_babe, 0xffff, 100);
+        let mut batch = batch_of(b"0123456789");
+        let (mut writer, sample) = PacketWriter::new(&mut batch, &mut stream, 0xffff_fff0);
+        assert_eq!((writer.payload_max(), sample.data.len()), (88, 10));
+        writer.begin();
+        writer.inline(b"ab");
+        writer.inline_with(2, |bytes| bytes[1] = b'd');
+        writer.sample(0..4);
+        writer.inline(b"ef");
+        writer.finish(false);
+        writer.advance(0x20);
+        writer.begin();
+        writer.sample(4..10);
+        writer.finish(true);
+
+        assert_eq!(
+            batch.pieces,
+            [
+                Piece::Inline(0..16),
+                Piece::Sample(0..4),
+                Piece::Inline(16..18),
+                Piece::Inline(18..30),
+                Piece::Sample(4..10)
+            ]
+        );
+        let expected: [(u16, u32, bool, &[u8]); 2] =
+            [(0xffff, 0xffff_fff0, false, b"ab\0d0123ef"), (0, 0x10, true, b"456789")];
+        for (index, expected) in expected.into_iter().enumerate() {
+            let bytes = packet(&batch, index);
+            let rtp = RtpPacket::parse(&bytes).unwrap();
+            let fields = (rtp.sequence_number(), rtp.timestamp(), rtp.marker_bit(), rtp.payload());
+            assert_eq!(fields, expected);
+            assert_eq!((rtp.ssrc(), rtp.payload_type()), (0xcafe_babe, 97));
+            let gathered: Vec<u8> = batch.slices(index).flat_map(|slice| slice.to_vec()).collect();
+            assert_eq!((gathered, batch.packet_len(index)), (bytes.clone(), bytes.len()));
+        }
+        assert_eq!((stream.packet_count(), stream.octet_count(), stream.next_sequence()), (2, 16, 1));
+    }
+
+    #[test]
+    fn a_new_writer_forgets_the_packets_before() {
+        let mut stream = RtpStream::new(97, 1, 0, 100);
+        let mut batch = batch_of(b"0123");
+        for _ in 0..2 {
+            let (mut writer, _) = PacketWriter::new(&mut batch, &mut stream, 0);
+            writer.begin();
+            writer.sample(0..4);
+            writer.finish(true);
+        }
+        assert_eq!(batch.packet_count(), 1);
+        assert_eq!(packet(&batch, 0)[2..4], [0, 1]);
+    }
+
+    #[test]
+    fn buffers_of_a_large_frame_are_given_back_after_small_ones_and_those_of_usual_frames_kept() {
+        let mut stream = RtpStream::new(97, 1, 0, 100);
+        let mut batch = batch_of(b"0123");
+        let mut capacities = Vec::new();
+        for count in [1000, 8, 8, 60, 2, 2] {
+            let (mut writer, _) = PacketWriter::new(&mut batch, &mut stream, 0);
+            for _ in 0..count {
+                writer.begin();
+                writer.sample(0..4);
+                writer.finish(true);
+            }
+            capacities.push((batch.inline.capacity(), batch.pieces.capacity(), batch.packets.capacity()));
+        }
+        let kept = (INLINE_KEEP_MAX, PIECES_KEEP_MAX, PACKETS_KEEP_MAX);
+        assert!(capacities[0].2 >= 1000, "{capacities:?}");
+        assert_eq!(capacities[2..], [kept; 4], "{capacities:?}");
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "is longer than 100 bytes")]
+    fn a_packet_that_is_too_long_panics_in_debug_builds() {
+        let mut stream = RtpStream::new(97, 1, 0, 100);
+        let mut batch = batch_of(&[0; 89]);
+        let (mut writer, _) = PacketWriter::new(&mut batch, &mut stream, 0);
+        writer.begin();
+        writer.sample(0..89);
+        writer.finish(true);
     }
 }

@@ -70,3 +70,24 @@ impl RtpStream {
         self.octet_count = self.octet_count.wrapping_add(payload_len as u32);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_that_of_rfc_3550_and_the_sequence_number_wraps() {
+        let mut stream = RtpStream::new(0xe0, 0x1234_5678, 0xffff, 1400);
+        assert_eq!(stream.next_header(0x0102_0304), [0x80, 0x60, 0xff, 0xff, 1, 2, 3, 4, 0x12, 0x34, 0x56, 0x78]);
+        assert_eq!(stream.next_sequence(), 0);
+        assert_eq!(stream.next_header(0)[2..4], [0, 0]);
+    }
+
+    #[test]
+    fn counts_are_of_payload_and_wrap() {
+        let mut stream = RtpStream { octet_count: u32::MAX - 4, ..RtpStream::new(96, 1, 0, 1400) };
+        stream.count(10);
+        stream.count(0);
+        assert_eq!((stream.packet_count(), stream.octet_count()), (2, 5));
+    }
+}

@@ -44,6 +44,11 @@ impl Codec {
         }
     }
 
+    /// Width and height in pixels as shown, for video whose parameter sets tell.
+    pub fn picture_size(&self) -> Option<(u32, u32)> {
+        None
+    }
+
     /// The name a person knows it by.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,5 +1,14 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
+mod aac;
+mod h264;
+mod h265;
+mod nal_units;
+mod opus;
+mod pcm;
+#[cfg(test)]
+mod testing;
+
 use super::PacketWriter;
 use crate::media::{Codec, Sample};
 
@@ -19,7 +28,7 @@ pub trait Payloader: Send {
     /// Ticks a second of the RTP timestamp.
     fn clock_rate(&self) -> u32;
 
-    /// Writes the packets of `sample`.
+    /// Writes the packets of `sample`; none when nothing in it can be sent.
     fn packetize(&mut self, sample: &Sample, out: &mut PacketWriter<'_>);
 }
 
@@ -28,6 +37,13 @@ pub trait Payloader: Send {
 /// # Errors
 /// In words for the log, when the codec is known but this variant of it cannot be carried in RTP.
 pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
-    let _ = codec;
-    Err("none yet".to_owned())
+    Ok(match codec {
+        Codec::H264(config) => Box::new(h264::H264::new(config)),
+        Codec::H265(config) => Box::new(h265::H265::new(config)),
+        Codec::Aac(config) => Box::new(aac::Aac::new(config)),
+        Codec::Pcmu(config) => Box::new(pcm::G711::pcmu(*config)),
+        Codec::Pcma(config) => Box::new(pcm::G711::pcma(*config)),
+        Codec::Pcm(config) => Box::new(pcm::Linear::new(*config)),
+        Codec::Opus(config) => Box::new(opus::Opus::new(*config)?),
+    })
 }

@@ -1,0 +1,157 @@
+//! From the path in a URL to an opened recording below the media root, and the cache of them.
+//!
+//! A recording is indexed once and shared by all its viewers. A file that changed is opened anew at the next lookup;
+//! who watches the old one keeps it. How a path is written in a URL is `rtsp::url`'s business.
+
+mod root;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::config::Config;
+use crate::media::container::{self, Options};
+use crate::media::io::Source;
+use crate::media::{self, Recording};
+use crate::sync::Leaf;
+pub use root::{Refusal, Root};
+
+/// How many recordings stay open when nobody watches them.
+const CACHE_MAX: usize = 256;
+
+/// The media root and what was opened in it.
+pub struct Library {
+    root: Root,
+    cache: Leaf<HashMap<PathBuf, Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    identity: Identity,
+    /// Filled by whoever comes first; others wait for it, outside the lock.
+    opened: Arc<OnceLock<Opened>>,
+    /// Lookup counter at the last use.
+    used: u64,
+}
+
+type Opened = Result<Arc<dyn Recording>, Arc<media::Error>>;
+
+/// What tells whether a file is still the one that was indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
+}
+
+/// Why there is nothing to play at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// Nothing that may be served.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A file that cannot be played.
+    #[error("{0}")]
+    Media(Arc<media::Error>),
+}
+
+/// A recording that was found, and whether this lookup opened it, so that its faults are logged once.
+pub struct Found {
+    /// What was opened.
+    pub recording: Arc<dyn Recording>,
+    /// False when it came out of the cache.
+    pub is_new: bool,
+}
+
+impl Library {
+    /// A library of the files below `config.root`.
+    ///
+    /// # Errors
+    /// When the root is not a folder that can be read.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { root: Root::new(&config.root, config.follow_symlinks)?, cache: Leaf::default() })
+    }
+
+    /// The folder that is served, as an absolute path.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The recording at a path below the root.
+    ///
+    /// # Errors
+    /// When there is none, it may not be served, or it cannot be played.
+    pub fn open(&self, path: &Path, options: &Options) -> Result<Found, LookupError> {
+        let file = self.root.open(path)?;
+        let identity = Identity::of(&file).map_err(Refusal::from)?;
+        let entry = self.entry(path, identity);
+        let mut is_new = false;
+        let opened = entry.opened.get_or_init(|| {
+            is_new = true;
+            let name = path.to_string_lossy();
+            container::open(&Source::new(file), &name, options).map_err(Arc::new)
+        });
+        match opened {
+            Ok(recording) => Ok(Found { recording: Arc::clone(recording), is_new }),
+            Err(error) => Err(LookupError::Media(Arc::clone(error))),
+        }
+    }
+
+    /// The cache's entry for a file, made or renewed where it is missing or out of date.
+    fn entry(&self, path: &Path, identity: Identity) -> Entry {
+        self.cache.with(|cache| {
+            let used = cache.values().map(|entry| entry.used).max().unwrap_or(0) + 1;
+            let entry = cache.entry(path.to_owned()).and_modify(|entry| entry.used = used).or_insert_with(|| Entry {
+                identity,
+                opened: Arc::default(),
+                used,
+            });
+            if entry.identity != identity {
+                *entry = Entry { identity, opened: Arc::default(), used };
+            }
+            let entry = entry.clone();
+            if cache.len() > CACHE_MAX {
+                evict_oldest(cache);
+            }
+            entry
+        })
+    }
+
+    /// How many recordings lie below the root, and whether the count stopped at `max`. Goes by suffix; meant for a
+    /// first impression, not for truth.
+    pub fn count(&self, max: usize) -> (usize, bool) {
+        self.root.count(max, |name| {
+            let suffix = container::suffix(name);
+            container::CONTAINERS.iter().any(|container| container.suffixes.contains(&suffix.as_str()))
+        })
+    }
+}
+
+/// What of the configuration is about reading files.
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
+        Self { frame_rate_default: config.media.frame_rate_default }
+    }
+}
+
+fn evict_oldest(cache: &mut HashMap<PathBuf, Entry>) {
+    let oldest = cache.iter().min_by_key(|(_, entry)| entry.used).map(|(path, _)| path.clone());
+    if let Some(path) = oldest {
+        cache.remove(&path);
+    }
+}
+
+impl Identity {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}

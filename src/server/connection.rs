@@ -1,0 +1,304 @@
+//! A connection, from its first byte to its last: read, decode, handle, write. One worker owns it.
+
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::{debug, info};
+
+use super::Shared;
+use super::http::{self, Base64Decoder, Tunnel, Upgrade};
+use super::methods::{self, Reply, Then};
+use super::session::Session;
+use super::streamer::{EndReason, Order};
+use super::writer::ConnectionWriter;
+use crate::config::Config;
+use crate::rtsp::{Decoder, Frame, Message, Request, Response};
+use crate::sync::Leaf;
+
+/// Read at a time, in bytes.
+const READ_LEN: usize = 4096;
+
+/// What a worker knows of its connection.
+pub struct Connection<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) peer: SocketAddr,
+    pub(super) local: IpAddr,
+    /// Of the connection that responses go through.
+    pub(super) number: u64,
+    pub(super) writer: Arc<ConnectionWriter>,
+    own_number: u64,
+    stream: TcpStream,
+    decoder: Decoder,
+    role: Role,
+    attached: Arc<Attached>,
+}
+
+/// What a connection is used for.
+enum Role {
+    /// Requests in, responses and packets out.
+    Plain,
+    /// Responses and packets out of a tunnel; what comes in is of no interest.
+    Outward,
+    /// Requests into a tunnel.
+    Inward(Base64Decoder),
+}
+
+/// What hangs on a connection, or on both halves of a tunnel.
+#[derive(Default)]
+pub struct Attached {
+    /// Sessions that requests on it named. As long as one lives, the connection may be silent.
+    sessions: Leaf<Vec<Arc<Session>>>,
+    /// Who uses which interleaved channels.
+    channels: Leaf<Vec<Channel>>,
+}
+
+/// A pair of channels that a track was given.
+#[derive(Clone)]
+struct Channel {
+    rtp: u8,
+    /// What the client sends on this one are its reports.
+    rtcp: u8,
+    session: Arc<Session>,
+    track: usize,
+}
+
+impl Channel {
+    fn overlaps(&self, rtp: u8, rtcp: u8) -> bool {
+        [self.rtp, self.rtcp].iter().any(|used| [rtp, rtcp].contains(used))
+    }
+}
+
+impl<'a> Connection<'a> {
+    /// Takes over an accepted connection.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub fn new(shared: &'a Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
+        let local = stream.local_addr()?.ip();
+        let writer = Arc::new(ConnectionWriter::new(stream.try_clone()?, shared.config().rtsp.write_timeout)?);
+        let number = shared.add_connection(&writer);
+        debug!("{peer}: connected");
+        Ok(Self {
+            shared,
+            peer,
+            local: local.to_canonical(),
+            number,
+            own_number: number,
+            writer,
+            stream,
+            decoder: Decoder::new(),
+            role: Role::Plain,
+            attached: Arc::default(),
+        })
+    }
+
+    /// Serves it to its end. What was interleaved in it ends with it.
+    pub fn run(mut self) {
+        let since = Instant::now();
+        let end = self.serve();
+        info!("{}: connection closed after {:.1} s: {end}", self.peer, since.elapsed().as_secs_f64());
+    }
+
+    /// Reads and answers until there is a reason to end, which is returned in words.
+    fn serve(&mut self) -> String {
+        let mut buffer = [0; READ_LEN];
+        let mut last_read = Instant::now();
+        let mut message_began = None;
+        loop {
+            let config = self.shared.config();
+            let Some(wait) = self.patience(&config, last_read, message_began) else {
+                return if message_began.is_some() { "a request was not completed" } else { "idle" }.to_owned();
+            };
+            // Woken by bytes, by the peer's or the server's shutdown, or by this.
+            if let Err(error) = self.stream.set_read_timeout(Some(wait)) {
+                return error.to_string();
+            }
+            match (&self.stream).read(&mut buffer) {
+                Ok(0) => return "by the client".to_owned(),
+                Ok(len) => {
+                    last_read = Instant::now();
+                    if let Err(end) = self.take_in(&buffer[..len]) {
+                        return end;
+                    }
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return error.to_string(),
+            }
+            if let Err(end) = self.handle_buffered() {
+                return end;
+            }
+            message_began = match (self.decoder.is_mid_message(), message_began) {
+                (true, None) => Some(last_read),
+                (true, began) => began,
+                (false, _) => None,
+            };
+        }
+    }
+
+    /// Gives bytes to the decoder, out of their tunnel if they came through one.
+    fn take_in(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match &mut self.role {
+            Role::Plain => self.decoder.push(bytes),
+            Role::Outward => {}
+            Role::Inward(base64) => {
+                let decoded = base64.decode(bytes).map_err(|error| format!("no base64 in a tunnel: {error}"))?;
+                self.decoder.push(&decoded);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long to wait for the next byte; `None`: no longer.
+    fn patience(&self, config: &Config, last_read: Instant, message_began: Option<Instant>) -> Option<Duration> {
+        let has_session = self.attached.sessions.with(|sessions| sessions.iter().any(|session| !session.has_ended()));
+        let deadline = match message_began {
+            Some(began) => began + config.rtsp.read_timeout,
+            // Looked at again from time to time, as the session may end without this worker hearing of it.
+            None if has_session => Instant::now() + config.rtsp.session_timeout,
+            None => last_read + config.rtsp.idle_timeout,
+        };
+        let wait = deadline.saturating_duration_since(Instant::now());
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Handles the messages that have come whole.
+    fn handle_buffered(&mut self) -> Result<(), String> {
+        loop {
+            match self.decoder.decode() {
+                Ok(None) => return Ok(()),
+                Ok(Some(Message::Frame(frame))) => self.receive_frame(&frame),
+                // We ask clients nothing, so there is nothing that this could answer.
+                Ok(Some(Message::Response(_))) => {}
+                Ok(Some(Message::Request(request))) if request.version.is_http() => self.upgrade(&request)?,
+                Ok(Some(Message::Request(request))) => self.answer(&request)?,
+                Err(error) => {
+                    let _ = self.write(&Response::new(error.status(), error.cseq).header("Connection", "close"));
+                    return Err(error.to_string());
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> Result<(), String> {
+        let Reply { response, then } = methods::handle(self, request);
+        debug!("{}: {} {} -> {}", self.peer, request.method, request.url, response.status);
+        self.write(&response).map_err(|error| error.to_string())?;
+        match then {
+            Then::Nothing => Ok(()),
+            Then::Run(session) => {
+                let _ = session.order(Order::Run);
+                Ok(())
+            }
+        }
+    }
+
+    fn write(&self, response: &Response) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        response.write_to(&mut bytes);
+        self.writer.write(&mut [IoSlice::new(&bytes)])
+    }
+
+    /// Makes the connection one half of a tunnel.
+    fn upgrade(&mut self, request: &Request) -> Result<(), String> {
+        if !matches!(self.role, Role::Plain) {
+            return Err("HTTP within a tunnel".to_owned());
+        }
+        match http::handle(self, request) {
+            Upgrade::Refused(response) => {
+                let _ = self.writer.write(&mut [IoSlice::new(response.as_bytes())]);
+                Err(format!("{} {} over HTTP", request.method, request.url))
+            }
+            Upgrade::Outward => {
+                self.role = Role::Outward;
+                self.writer.write(&mut [IoSlice::new(http::GET_RESPONSE)]).map_err(|error| error.to_string())
+            }
+            Upgrade::Inward(tunnel) => {
+                self.number = tunnel.number;
+                self.writer = tunnel.writer;
+                self.attached = tunnel.attached;
+                self.role = Role::Inward(Base64Decoder::default());
+                let body = self.decoder.take_buffered();
+                self.take_in(&body)
+            }
+        }
+    }
+
+    /// Opens a tunnel whose outward half this connection is; false when its cookie is taken.
+    pub(super) fn open_tunnel(&self, cookie: &str) -> bool {
+        let (writer, attached) = (Arc::clone(&self.writer), Arc::clone(&self.attached));
+        let tunnel = Tunnel { writer, number: self.number, attached, peer: self.peer.ip().to_canonical() };
+        self.shared.tunnels.add(cookie, tunnel)
+    }
+
+    /// Whether media cannot take another way than this connection.
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.role, Role::Inward(_))
+    }
+
+    fn receive_frame(&self, frame: &Frame) {
+        let find = |channels: &mut Vec<Channel>| channels.iter().find(|channel| channel.rtcp == frame.channel).cloned();
+        if let Some(channel) = self.attached.channels.with(find) {
+            channel.session.receive_rtcp(channel.track, &frame.data);
+        }
+    }
+
+    /// The start of our URLs as this client reaches us, for requests that name no host.
+    pub(super) fn local_origin(&self) -> String {
+        match self.stream.local_addr() {
+            Ok(address) => format!("rtsp://{}", SocketAddr::new(self.local, address.port())),
+            Err(_) => "rtsp://localhost".to_owned(),
+        }
+    }
+
+    /// A request on this connection named `session`.
+    pub(super) fn remember(&self, session: &Arc<Session>) {
+        self.attached.sessions.with(|sessions| {
+            sessions.retain(|known| !known.has_ended());
+            if !sessions.iter().any(|known| Arc::ptr_eq(known, session)) {
+                sessions.push(Arc::clone(session));
+            }
+        });
+    }
+
+    /// Gives a pair of channels to a track, which gives back those it had: `wanted`, unless another track has them,
+    /// else two that are free.
+    pub(super) fn open_channels(
+        &self,
+        wanted: Option<(u8, u8)>,
+        session: &Arc<Session>,
+        track: usize,
+    ) -> Option<(u8, u8)> {
+        self.attached.channels.with(|channels| {
+            let is_of_track = |channel: &Channel| Arc::ptr_eq(&channel.session, session) && channel.track == track;
+            channels.retain(|channel| !channel.session.has_ended() && !is_of_track(channel));
+            let is_free = |(rtp, rtcp): &(u8, u8)| !channels.iter().any(|channel| channel.overlaps(*rtp, *rtcp));
+            let pairs = (0..=254_u8).step_by(2).map(|rtp| (rtp, rtp + 1));
+            let (rtp, rtcp) = wanted.into_iter().chain(pairs).find(is_free)?;
+            channels.push(Channel { rtp, rtcp, session: Arc::clone(session), track });
+            Some((rtp, rtcp))
+        })
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.shared.remove_connection(self.own_number);
+        let _ = self.stream.shutdown(Shutdown::Both);
+        if matches!(self.role, Role::Inward(_)) {
+            // The client may go on with another POST; all ends with the outward half.
+            return;
+        }
+        self.writer.shutdown();
+        self.shared.tunnels.remove(self.own_number);
+        for session in self.attached.sessions.with(std::mem::take) {
+            let is_interleaved_here = session
+                .with_state(|state| state.tracks.iter().flatten().any(|track| track.connection == Some(self.number)));
+            if is_interleaved_here {
+                let _ = session.order(Order::End(EndReason::ConnectionClosed, None));
+            }
+        }
+    }
+}

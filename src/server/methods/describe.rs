@@ -1,0 +1,91 @@
+//! DESCRIBE (RFC 2326 section 10.2): the SDP of a recording.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use log::warn;
+
+use super::setup::payload_type;
+use super::target::{lookup_failed, target};
+use super::{Exchange, Outcome};
+use crate::library::Found;
+use crate::media::container::Options;
+use crate::media::{Kind, Recording};
+use crate::rtp::payloader_for;
+use crate::rtsp::headers::lists::accepts_sdp;
+use crate::rtsp::sdp::{self, Description, Media, MediaKind};
+use crate::rtsp::{Status, Url};
+
+pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
+    let session = exchange.named_session()?;
+    if !accepts_sdp(&exchange.request.headers) {
+        return Err(Status::NotAcceptable.into());
+    }
+    let url = target(exchange)?;
+    let shared = exchange.connection.shared;
+    let options = Options::from(&*shared.config());
+    let found = shared.library.open(&url.path, &options).map_err(|error| lookup_failed(exchange, &error))?;
+    if found.is_new {
+        log_faults(exchange, &found);
+    }
+    let local_origin = exchange.connection.local_origin();
+    let description = describe(&*found.recording, &url, &local_origin, exchange.connection.local);
+    if description.media.is_empty() {
+        warn!("{}: {}: no track can be streamed", exchange.connection.peer, url.path.display());
+        return Err(Status::UnsupportedMediaType.into());
+    }
+    let response = match session {
+        Some(session) => exchange.ok_in(&session),
+        None => exchange.ok(),
+    };
+    let response = response
+        .header("Content-Base", url.content_base(&local_origin))
+        .header("Cache-Control", "no-cache")
+        .body(sdp::CONTENT_TYPE, description.to_string().into_bytes());
+    Ok(response.into())
+}
+
+fn log_faults(exchange: &Exchange<'_, '_>, found: &Found) {
+    let Exchange { connection, request, .. } = exchange;
+    for note in found.recording.notes() {
+        warn!("{}: {}: {note}", connection.peer, request.url);
+    }
+    for track in found.recording.tracks() {
+        if let Err(reason) = payloader_for(&track.codec) {
+            warn!("{}: {}: a track is left out: {reason}", connection.peer, request.url);
+        }
+    }
+}
+
+/// What the SDP of a recording says. Tracks that RTP cannot carry are left out.
+pub fn describe(recording: &dyn Recording, url: &Url, local_origin: &str, local: IpAddr) -> Description {
+    let tracks = recording.tracks().iter().enumerate();
+    let media = tracks.filter_map(|(number, track)| {
+        let payloader = payloader_for(&track.codec).ok()?;
+        Some(Media {
+            kind: match track.kind() {
+                Kind::Video => MediaKind::Video,
+                Kind::Audio => MediaKind::Audio,
+            },
+            payload_type: payload_type(&*payloader, number),
+            rtpmap: payloader.rtpmap(),
+            fmtp: payloader.fmtp(),
+            bitrate: track.bitrate,
+            frame_rate: track.frame_rate,
+            control: url.track_url(local_origin, number),
+        })
+    });
+    let mut hasher = DefaultHasher::new();
+    (&url.path, recording.duration()).hash(&mut hasher);
+    let name = url.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Description {
+        origin: local,
+        // Within what fits a signed number: some parsers read it as one.
+        session_id: hasher.finish() >> 1,
+        version: 1,
+        name,
+        info: Some(format!("{} streamed by camreel", recording.container())),
+        duration: recording.duration(),
+        media: media.collect(),
+    }
+}

@@ -1,0 +1,218 @@
+//! Sockets, threads and the clock: the only layer that has them. It stays thin: the protocol is `rtsp`'s, packets and
+//! their times are `player`'s.
+
+mod acceptor;
+mod banner;
+mod connection;
+mod http;
+mod methods;
+mod session;
+mod socket;
+mod streamer;
+mod transport;
+mod writer;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender};
+use log::{info, warn};
+
+use crate::config::Config;
+use crate::library::Library;
+use crate::sync::Leaf;
+use acceptor::{Acceptor, Admission, Pool};
+pub use banner::Banner;
+use http::Tunnels;
+pub use methods::describe;
+use session::Registry;
+use streamer::{EndReason, Order};
+use transport::UdpPorts;
+use writer::ConnectionWriter;
+
+/// How long [`Server::stop`] waits for threads that have been told to end.
+const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// What all threads share.
+pub struct Shared {
+    config: Leaf<Arc<Config>>,
+    library: Library,
+    registry: Registry,
+    admission: Admission,
+    /// The writing halves of all connections, to end them.
+    connections: Leaf<HashMap<u64, Arc<ConnectionWriter>>>,
+    next_connection: AtomicU64,
+    tunnels: Tunnels,
+    udp_ports: UdpPorts,
+    /// Who we are in RTCP (RFC 3550 section 6.5.1).
+    cname: String,
+    /// Every worker and streaming thread holds a clone; when the last is dropped, all have ended.
+    threads: Leaf<Option<Sender<Infallible>>>,
+}
+
+impl Shared {
+    /// The configuration as it is now.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.with(|config| Arc::clone(config))
+    }
+
+    /// A token that a thread holds while it runs; `None` once the server stops.
+    fn thread_token(&self) -> Option<Sender<Infallible>> {
+        self.threads.with(|threads| threads.clone())
+    }
+
+    fn add_connection(&self, writer: &Arc<ConnectionWriter>) -> u64 {
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        self.connections.with(|connections| connections.insert(number, Arc::clone(writer)));
+        number
+    }
+
+    fn remove_connection(&self, number: u64) {
+        self.connections.with(|connections| connections.remove(&number));
+    }
+}
+
+/// A running server.
+pub struct Server {
+    shared: Arc<Shared>,
+    acceptors: Vec<Acceptor>,
+    addresses: Vec<SocketAddr>,
+    http_addresses: Vec<SocketAddr>,
+    all_threads_ended: Receiver<Infallible>,
+}
+
+impl Server {
+    /// Binds the ports and starts to serve.
+    ///
+    /// # Errors
+    /// When the root cannot be read or no port binds.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        raise_open_files_limit();
+        let library = Library::new(&config)?;
+        let listeners =
+            acceptor::bind_first(&config.rtsp.ports, &config.rtsp.bind).context("cannot listen for RTSP")?;
+        let http_listeners = match acceptor::bind_first(&config.http.ports, &config.rtsp.bind) {
+            Ok(listeners) => listeners,
+            Err(error) if config.http.ports.is_empty() => {
+                log::debug!("no HTTP port: {error}");
+                Vec::new()
+            }
+            Err(error) => {
+                warn!("no HTTP port for tunnels: {error:#}");
+                Vec::new()
+            }
+        };
+        let (threads, all_threads_ended) = crossbeam_channel::bounded(0);
+        let shared = Arc::new(Shared {
+            config: Leaf::new(Arc::new(config)),
+            library,
+            registry: Registry::default(),
+            admission: Admission::default(),
+            connections: Leaf::default(),
+            next_connection: AtomicU64::new(1),
+            tunnels: Tunnels::default(),
+            udp_ports: UdpPorts::new(),
+            cname: host_name(),
+            threads: Leaf::new(Some(threads)),
+        });
+        let pool = Arc::new(Pool::new());
+        let local = |listeners: &[socket2::Socket]| -> Vec<SocketAddr> {
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()?.as_socket()).collect()
+        };
+        let (addresses, http_addresses) = (local(&listeners), local(&http_listeners));
+        let acceptors = listeners
+            .into_iter()
+            .chain(http_listeners)
+            .map(|listener| Acceptor::start(listener, Arc::clone(&shared), Arc::clone(&pool)))
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { shared, acceptors, addresses, http_addresses, all_threads_ended })
+    }
+
+    /// Where it listens for RTSP.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where it listens for RTSP tunnelled over HTTP.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http_addresses
+    }
+
+    /// The folder that is served.
+    pub fn root(&self) -> &Path {
+        self.shared.library.root()
+    }
+
+    /// The library that is served.
+    pub fn library(&self) -> &Library {
+        &self.shared.library
+    }
+
+    /// Takes over what of `new` can change while running. Running sessions keep what they were set up with.
+    pub fn reconfigure(&self, new: Config) {
+        let old = self.shared.config();
+        let fixed = |config: &Config| {
+            let Config { root, follow_symlinks, rtsp, http, log, .. } = config.clone();
+            (root, follow_symlinks, rtsp.ports, rtsp.bind, http.ports, log.destinations, log.file)
+        };
+        if fixed(&old) != fixed(&new) {
+            warn!("root, follow_symlinks, ports, bind, log destinations and log file change only at the next start");
+        }
+        log::set_max_level(new.log.level);
+        self.shared.config.with(|config| *config = Arc::new(new));
+        info!("configuration read again");
+    }
+
+    /// Ends every session with a goodbye, then every connection and thread. False when some thread did not end in
+    /// time.
+    pub fn stop(self) -> bool {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        for acceptor in self.acceptors {
+            acceptor.stop();
+        }
+        // Whoever waits for a client that takes no data must be woken by ending the connection; the others should
+        // still get their goodbye through it. So first all sessions that listen, each within a moment.
+        for session in self.shared.registry.all() {
+            let _ = session.order_now(Order::End(EndReason::Shutdown, None));
+        }
+        self.shared.threads.with(Option::take);
+        let connections = self.shared.connections.with(|connections| connections.drain().collect::<Vec<_>>());
+        for (_, writer) in connections {
+            writer.shutdown();
+        }
+        for session in self.shared.registry.all() {
+            let _ = session.order(Order::End(EndReason::Shutdown, None));
+        }
+        let ended = self.all_threads_ended.recv_deadline(deadline);
+        matches!(ended, Err(crossbeam_channel::RecvTimeoutError::Disconnected))
+    }
+}
+
+/// Five descriptors for each viewer: the usual soft limit of 1024 would end at 200.
+fn raise_open_files_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        warn!("the limit of open files stays at {soft}: {error}");
+    }
+}
+
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    format!("camreel@{}", name.unwrap_or_else(|| "localhost".to_owned()))
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}

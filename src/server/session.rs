@@ -1,0 +1,187 @@
+//! Sessions: what a worker and a streaming thread share of one, and the registry of all.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use super::streamer::Order;
+use crate::media::Recording;
+use crate::rtp::rtcp;
+use crate::sync::Leaf;
+
+/// How long an order may wait for the streaming thread, which may be waiting for a slow client in turn.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One viewer of one recording.
+pub struct Session {
+    /// 64 random bits in hexadecimal: nobody guesses it, and no client stumbles over its characters.
+    pub id: String,
+    /// The recording's path below the root, for the log and to tell another file.
+    pub file: PathBuf,
+    /// Opened by the first SETUP and kept, whatever happens to the file.
+    pub recording: Arc<dyn Recording>,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// To the streaming thread; a rendezvous, so that no order is left with a thread that has ended.
+    orders: Sender<Order>,
+    state: Leaf<SessionState>,
+    /// Nanoseconds from `born` to the last sign of life.
+    last_sign: AtomicU64,
+    born: Instant,
+    has_ended: AtomicBool,
+}
+
+/// What changes of a session.
+#[derive(Debug, Default)]
+pub struct SessionState {
+    /// What was set up for each track of the recording.
+    pub tracks: Vec<Option<SetUpTrack>>,
+    /// PLAY was answered, and neither PAUSE nor the end came since.
+    pub is_playing: bool,
+}
+
+/// A track after SETUP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetUpTrack {
+    /// The URL of the track as SETUP had it: RTP-Info must repeat it to the letter.
+    pub url: String,
+    /// Of our packets, to know which report blocks are about them.
+    pub ssrc: u32,
+    /// The connection it is interleaved in, if it is.
+    pub connection: Option<u64>,
+    /// What the client last reported.
+    pub report: Option<rtcp::Report>,
+}
+
+impl Session {
+    /// A session whose streaming thread takes `orders`.
+    pub fn new(id: String, file: PathBuf, recording: Arc<dyn Recording>, peer: IpAddr, orders: Sender<Order>) -> Self {
+        let tracks = vec![None; recording.tracks().len()];
+        Self {
+            id,
+            file,
+            recording,
+            peer,
+            orders,
+            state: Leaf::new(SessionState { tracks, is_playing: false }),
+            last_sign: AtomicU64::new(0),
+            born: Instant::now(),
+            has_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Looks at or changes what changes.
+    pub fn with_state<R>(&self, access: impl FnOnce(&mut SessionState) -> R) -> R {
+        self.state.with(access)
+    }
+
+    /// The client is there.
+    pub fn note_life(&self) {
+        self.last_sign.store(self.born.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// When the session ends unless another sign of life comes within `timeout` of the last.
+    pub fn deadline(&self, timeout: Duration) -> Instant {
+        self.born + Duration::from_nanos(self.last_sign.load(Ordering::Relaxed)) + timeout
+    }
+
+    /// Gives an order. False when the session has ended, or its thread did not take it in time.
+    #[must_use]
+    pub fn order(&self, order: Order) -> bool {
+        self.orders.send_timeout(order, ORDER_TIMEOUT).is_ok()
+    }
+
+    /// As [`Self::order`], but only if the thread takes it within a moment.
+    #[must_use]
+    pub fn order_now(&self, order: Order) -> bool {
+        const MOMENT: Duration = Duration::from_millis(20);
+        self.orders.send_timeout(order, MOMENT).is_ok()
+    }
+
+    /// As [`Self::order`], with the thread's answer.
+    pub fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        if !self.order(order(reply)) {
+            return None;
+        }
+        answer.recv_timeout(ORDER_TIMEOUT).ok()
+    }
+
+    /// The streaming thread is leaving.
+    pub fn mark_ended(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the streaming thread has left.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
+    }
+
+    /// Takes in RTCP from the client for `track`. What is not about our stream is ignored.
+    pub fn receive_rtcp(&self, track: usize, packet: &[u8]) {
+        let received = rtcp::parse(packet);
+        if received.packet_count == 0 {
+            return;
+        }
+        self.note_life();
+        self.with_state(|state| {
+            let Some(Some(set_up)) = state.tracks.get_mut(track) else { return };
+            if let Some(block) = received.reports.iter().find(|block| block.ssrc == set_up.ssrc) {
+                set_up.report = Some(*block);
+            }
+        });
+    }
+}
+
+/// All sessions by id.
+#[derive(Default)]
+pub struct Registry {
+    sessions: Leaf<HashMap<String, Arc<Session>>>,
+}
+
+impl Registry {
+    /// The session named `id`.
+    pub fn find(&self, id: &str) -> Option<Arc<Session>> {
+        self.sessions.with(|sessions| sessions.get(id).cloned())
+    }
+
+    /// Adds a session unless there are `max` already.
+    #[must_use]
+    pub fn add(&self, session: Arc<Session>, max: usize) -> bool {
+        self.sessions.with(|sessions| {
+            let has_room = sessions.len() < max;
+            if has_room {
+                sessions.insert(session.id.clone(), session);
+            }
+            has_room
+        })
+    }
+
+    /// Takes a session out.
+    pub fn remove(&self, id: &str) {
+        self.sessions.with(|sessions| sessions.remove(id));
+    }
+
+    /// All sessions now.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.sessions.with(|sessions| sessions.values().cloned().collect())
+    }
+}
+
+/// `N` random bytes from the kernel.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Without the kernel's randomness nothing here can be made safe; the panic ends this one request.
+    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
+    bytes
+}
+
+/// A new session id.
+pub fn random_id() -> String {
+    format!("{:016X}", u64::from_ne_bytes(random()))
+}

@@ -1,0 +1,368 @@
+//! The streaming thread: one for each session. It owns the player and the transports, so nothing is locked between
+//! disk and socket. It waits in one place, for the next packet's time or an order, whichever comes first.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use log::{debug, info, warn};
+
+use super::session::{Registry, Session};
+use super::transport::Transport;
+use super::{Shared, panic_text};
+use crate::media;
+use crate::player::{PlayPoint, Player, Step};
+use crate::rtp::{Payloader, RtpStream, rtcp};
+use crate::time::{MediaTime, NtpTime};
+
+/// RTCP goes out, and is looked for, at least so often (RFC 3550 section 6.2; receivers expect 5 s or less).
+const RTCP_INTERVAL: Duration = Duration::from_millis(4500);
+/// The longest RTCP packet that is read, in bytes.
+const RTCP_LEN_MAX: usize = 1500;
+/// The most RTCP packets read from a track at a time, so that a flood of them does not hold up playback.
+const RTCP_COUNT_MAX: usize = 16;
+
+/// What a worker tells a streaming thread.
+pub enum Order {
+    /// Add a track, or replace it.
+    AddTrack(Box<NewTrack>, Sender<()>),
+    /// Prepare playback; the answer goes into the response to PLAY.
+    Play(PlayOrder, Sender<Result<PlayPoint, media::Error>>),
+    /// The response to PLAY is out: send.
+    Run,
+    /// Stop these tracks. Answered when the last packet is out.
+    Pause(Vec<usize>, Sender<()>),
+    /// Say goodbye on a track and forget it.
+    RemoveTrack(usize, Sender<()>),
+    /// End the session.
+    End(EndReason, Option<Sender<()>>),
+}
+
+/// A track that was set up.
+pub struct NewTrack {
+    /// Index in the recording.
+    pub track: usize,
+    /// Where its packets go.
+    pub transport: Box<dyn Transport>,
+    /// How they are made.
+    pub payloader: Box<dyn Payloader>,
+    /// What their headers count.
+    pub stream: RtpStream,
+    /// The random start of their timestamps.
+    pub first_rtptime: u32,
+}
+
+/// What to play.
+pub struct PlayOrder {
+    /// Which tracks.
+    pub tracks: Vec<usize>,
+    /// From where; `None`: from where it stopped.
+    pub start: Option<MediaTime>,
+    /// Up to where; `None`: to the end.
+    pub end: Option<MediaTime>,
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReason {
+    /// The client said so.
+    Teardown,
+    /// No sign of life.
+    TimedOut,
+    /// The connection its media went through is gone.
+    ConnectionClosed,
+    /// The client takes no data, or cannot be reached.
+    CannotSend(String),
+    /// The server stops.
+    Shutdown,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Teardown => f.write_str("torn down"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::ConnectionClosed => f.write_str("connection closed"),
+            Self::CannotSend(error) => write!(f, "cannot send: {error}"),
+            Self::Shutdown => f.write_str("server stops"),
+        }
+    }
+}
+
+/// Runs a session's streaming thread to its end. The session is out of the registry when this returns, even if it
+/// panicked.
+pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
+    let _leave = Leave { registry: &shared.registry, session };
+    let streamer = Streamer::new(shared, session, player, orders);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || streamer.run()));
+    if let Err(panic) = ended {
+        log::error!(
+            "{}: {}: session {} ended: fault: {}",
+            session.peer,
+            session.file.display(),
+            session.id,
+            panic_text(&*panic)
+        );
+    }
+}
+
+/// Takes the session out of the registry, whatever happens.
+struct Leave<'a> {
+    registry: &'a Registry,
+    session: &'a Session,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.session.mark_ended();
+        self.registry.remove(&self.session.id);
+    }
+}
+
+struct Streamer<'a> {
+    shared: &'a Shared,
+    session: &'a Arc<Session>,
+    player: Player,
+    orders: Receiver<Order>,
+    transports: Vec<Option<Box<dyn Transport>>>,
+    next_rtcp: Instant,
+    rtcp_buffer: Vec<u8>,
+    started: Instant,
+    sent: Sent,
+}
+
+/// What the session's last log line tells.
+#[derive(Debug, Default)]
+struct Sent {
+    packets: u64,
+    bytes: u64,
+    /// Damage that was stepped over; the first is logged.
+    skipped: u64,
+    /// Datagrams that the system refused; the first is logged.
+    refused: u64,
+}
+
+impl<'a> Streamer<'a> {
+    fn new(shared: &'a Shared, session: &'a Arc<Session>, player: Player, orders: Receiver<Order>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            session,
+            player,
+            orders,
+            transports: session.recording.tracks().iter().map(|_| None).collect(),
+            next_rtcp: now + RTCP_INTERVAL,
+            rtcp_buffer: Vec::new(),
+            started: now,
+            sent: Sent::default(),
+        }
+    }
+
+    fn run(mut self) {
+        let reason = loop {
+            let now = Instant::now();
+            if now >= self.next_rtcp {
+                self.exchange_rtcp(now);
+            }
+            let wake = match self.advance(now) {
+                Ok(wake) => wake,
+                Err(reason) => break reason,
+            };
+            // Woken by an order, by the next packet's time, by RTCP's or by the session's own deadline.
+            let order = match wake {
+                None => self.orders.try_recv().ok(),
+                Some(due) => {
+                    let deadline = self.deadline();
+                    match self.orders.recv_deadline(due.min(self.next_rtcp).min(deadline)) {
+                        Ok(order) => Some(order),
+                        Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => None,
+                        // Another sign of life may have come since the deadline was read.
+                        Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline() => None,
+                        Err(RecvTimeoutError::Timeout) => {
+                            self.say_goodbye_to_all();
+                            break EndReason::TimedOut;
+                        }
+                        Err(RecvTimeoutError::Disconnected) => break EndReason::Shutdown,
+                    }
+                }
+            };
+            if let Some(order) = order
+                && let Some(reason) = self.obey(order)
+            {
+                break reason;
+            }
+        };
+        self.end(&reason);
+    }
+
+    fn deadline(&self) -> Instant {
+        self.session.deadline(self.shared.config().rtsp.session_timeout)
+    }
+
+    /// Takes one step of playback. `None`: there is more to do at once; else when there will be.
+    fn advance(&mut self, now: Instant) -> Result<Option<Instant>, EndReason> {
+        match self.player.poll(now) {
+            Ok(Step::Send { track, batch, packets }) => {
+                let Some(transport) = &mut self.transports[track] else { return Ok(None) };
+                self.sent.packets += packets.len() as u64;
+                self.sent.bytes += packets.clone().map(|index| batch.packet_len(index) as u64).sum::<u64>();
+                if let Err(error) = transport.send(batch, packets) {
+                    if !transport.is_datagram() {
+                        return Err(EndReason::CannotSend(error.to_string()));
+                    }
+                    self.note_refused(&error);
+                }
+                Ok(None)
+            }
+            Ok(Step::Wait(due)) => Ok(Some(due)),
+            Ok(Step::Idle) => Ok(Some(self.next_rtcp)),
+            Ok(Step::Skipped(error)) => {
+                self.note_skipped(&error);
+                Ok(None)
+            }
+            Ok(Step::Ended) => {
+                self.finish_playback();
+                Ok(None)
+            }
+            Err(error) => {
+                self.log_warning(&format!("playback ends here: {error}"));
+                self.finish_playback();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Does what was ordered; a reason, if that ends the session.
+    fn obey(&mut self, order: Order) -> Option<EndReason> {
+        match order {
+            Order::AddTrack(new, reply) => {
+                let NewTrack { track, transport, payloader, stream, first_rtptime } = *new;
+                self.player.add_track(track, payloader, stream, first_rtptime, transport.is_datagram());
+                self.transports[track] = Some(transport);
+                let _ = reply.send(());
+            }
+            Order::Play(PlayOrder { tracks, start, end }, reply) => {
+                let point = self.player.play(&tracks, start, end, Instant::now());
+                let _ = reply.send(point);
+            }
+            Order::Run => {
+                // A receiver needs the wall clock before the first packet, or it shows that with a wrong time.
+                let now = Instant::now();
+                self.player.run(now);
+                self.exchange_rtcp(now);
+            }
+            Order::Pause(tracks, reply) => {
+                self.player.pause(&tracks);
+                let _ = reply.send(());
+            }
+            Order::RemoveTrack(track, reply) => {
+                self.say_goodbye(track);
+                self.transports[track] = None;
+                self.player.remove_track(track);
+                let _ = reply.send(());
+            }
+            Order::End(reason, reply) => {
+                if reason != EndReason::ConnectionClosed {
+                    self.say_goodbye_to_all();
+                }
+                if let Some(reply) = reply {
+                    let _ = reply.send(());
+                }
+                return Some(reason);
+            }
+        }
+        None
+    }
+
+    /// The end of the recording or of the range: every track says goodbye, so that clients need not guess. The session
+    /// stays and can play again.
+    fn finish_playback(&mut self) {
+        debug!("{}: {}: played to its end", self.session.peer, self.session.file.display());
+        self.say_goodbye_to_all();
+        self.session.with_state(|state| state.is_playing = false);
+    }
+
+    fn say_goodbye_to_all(&mut self) {
+        let active: Vec<usize> = self.player.active_tracks().collect();
+        active.into_iter().for_each(|track| self.say_goodbye(track));
+    }
+
+    /// Sends a report on every track that plays, and reads what the clients sent.
+    fn exchange_rtcp(&mut self, now: Instant) {
+        self.next_rtcp = now + RTCP_INTERVAL;
+        for track in 0..self.transports.len() {
+            self.receive_rtcp(track);
+        }
+        if self.player.is_playing() {
+            let active: Vec<usize> = self.player.active_tracks().collect();
+            active.into_iter().for_each(|track| self.report(track, rtcp::sender_report));
+        }
+    }
+
+    fn say_goodbye(&mut self, track: usize) {
+        self.report(track, rtcp::sender_report_and_bye);
+    }
+
+    fn report(&mut self, track: usize, write: fn(&mut Vec<u8>, NtpTime, u32, &RtpStream, &str)) {
+        let rtptime = self.player.rtptime_at(track, Instant::now());
+        let (Some(transport), Some(stream), Some(rtptime)) =
+            (&mut self.transports[track], self.player.stream(track), rtptime)
+        else {
+            return;
+        };
+        self.rtcp_buffer.clear();
+        write(&mut self.rtcp_buffer, NtpTime::from(SystemTime::now()), rtptime, stream, &self.shared.cname);
+        // A broken connection shows with the next packet, or is already known.
+        let _ = transport.send_rtcp(&self.rtcp_buffer);
+    }
+
+    fn receive_rtcp(&mut self, track: usize) {
+        let Some(transport) = &mut self.transports[track] else { return };
+        if !transport.is_datagram() {
+            return;
+        }
+        let mut buffer = [0; RTCP_LEN_MAX];
+        for _ in 0..RTCP_COUNT_MAX {
+            let Some(len) = transport.receive_rtcp(&mut buffer) else { break };
+            self.session.receive_rtcp(track, &buffer[..len]);
+        }
+    }
+
+    fn note_skipped(&mut self, error: &media::Error) {
+        self.sent.skipped += 1;
+        if self.sent.skipped == 1 {
+            self.log_warning(&error.to_string());
+        }
+    }
+
+    fn note_refused(&mut self, error: &std::io::Error) {
+        self.sent.refused += 1;
+        if self.sent.refused == 1 {
+            self.log_warning(&format!("packets cannot be sent: {error}"));
+        }
+    }
+
+    fn log_warning(&self, what: &str) {
+        let Session { peer, file, id, .. } = &**self.session;
+        warn!("{peer}: {}: session {id}: {what}", file.display());
+    }
+
+    fn end(&self, reason: &EndReason) {
+        let Session { peer, file, id, .. } = &**self.session;
+        let Sent { packets, bytes, skipped, refused } = self.sent;
+        let lost: i64 = self.session.with_state(|state| {
+            let reports = state.tracks.iter().flatten().filter_map(|track| track.report);
+            reports.map(|report| i64::from(report.cumulative_lost)).sum()
+        });
+        let mut figures =
+            format!("{:.1} s, {packets} packets, {bytes} bytes, {lost} lost", self.started.elapsed().as_secs_f64());
+        if skipped > 0 {
+            figures += &format!(", {skipped} damaged places skipped");
+        }
+        if refused > 0 {
+            figures += &format!(", {refused} sends refused");
+        }
+        info!("{peer}: {}: session {id} ended: {reason}; {figures}", file.display());
+    }
+}
