@@ -1,0 +1,159 @@
+//! What ffmpeg and GStreamer get out of a stream is what ffmpeg gets out of the file: the same frames from the very
+//! first to the very last, in the same order, at the same times, and then the client ends by itself.
+//!
+//! The recordings are in `clips`, the comparison in `frames`, one module for each client.
+
+mod clips;
+#[path = "../common/mod.rs"]
+mod common;
+mod ffmpeg;
+mod frames;
+mod gstreamer;
+
+use std::time::Duration;
+
+use clips::{Audio, CLIPS, Clip, by_name, shelf};
+use common::{Server, for_all};
+use frames::{Clock, Played, check_continuous, compare, compare_pcm};
+
+/// How many clients play at the same time. They mostly wait: a clip plays as long as it lasts.
+const AT_ONCE: usize = 10;
+/// How long a client may take for a clip of at most 12 seconds.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// How packets reach the client.
+#[derive(Debug, Clone, Copy)]
+enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Who plays.
+#[derive(Debug, Clone, Copy)]
+enum Client {
+    Ffmpeg,
+    GStreamer,
+}
+
+#[test]
+fn ffmpeg_over_tcp_gets_what_is_in_the_file() {
+    play_all(Client::Ffmpeg, Transport::Tcp);
+}
+
+#[test]
+fn ffmpeg_over_udp_gets_what_is_in_the_file() {
+    play_all(Client::Ffmpeg, Transport::Udp);
+}
+
+#[test]
+fn gstreamer_over_tcp_gets_what_is_in_the_file() {
+    play_all(Client::GStreamer, Transport::Tcp);
+}
+
+#[test]
+fn gstreamer_over_udp_gets_what_is_in_the_file() {
+    play_all(Client::GStreamer, Transport::Udp);
+}
+
+/// Serves all clips and has each played once.
+fn play_all(client: Client, transport: Transport) {
+    let server = Server::start(&shelf().folder);
+    for_all(CLIPS, AT_ONCE, |clip| plays_like_file(&server, clip, client, transport));
+}
+
+/// Whether `client` gets out of the stream of `clip` what ffmpeg gets out of its file; else the evidence.
+fn plays_like_file(server: &Server, clip: &Clip, client: Client, transport: Transport) -> Result<(), String> {
+    let played = play(server, clip, client, transport);
+    played.and_then(|played| agrees_with_file(played, clip, client)).map_err(|failure| {
+        let log = server.log_about(clip.name);
+        format!("{} with {client:?} over {transport:?}: {failure}\n  the server's log:\n{log}", clip.name)
+    })
+}
+
+fn play(server: &Server, clip: &Clip, client: Client, transport: Transport) -> Result<Played, String> {
+    let (url, transport) = (server.url(clip.name), transport.name());
+    match client {
+        Client::Ffmpeg => ffmpeg::play_url(&["-rtsp_transport", transport], &url, clip, LIMIT),
+        Client::GStreamer => gstreamer::play_url(transport, &url, clip, LIMIT),
+    }
+}
+
+fn agrees_with_file(mut played: Played, clip: &Clip, client: Client) -> Result<(), String> {
+    let expected = shelf().expected(clip);
+    // GStreamer has times start at the first packet of each stream, so only distances can be compared.
+    let clock = match client {
+        Client::Ffmpeg => clip.clock,
+        Client::GStreamer => Clock::Relative,
+    };
+    if clip.preroll {
+        let preroll = played.video.len().saturating_sub(expected.video.len());
+        if preroll == 0 {
+            return Err("the pictures before time 0, which the first one shown is coded from, are missing".into());
+        }
+        played.video.drain(..preroll);
+    }
+    compare("video", &expected.video, &played.video, clock)?;
+    match (clip.audio, client) {
+        (Audio::None, _) => Ok(()),
+        (Audio::Aac | Audio::Opus, _) => compare("audio", &expected.audio, &played.audio, clock),
+        (Audio::Pcm(_), Client::GStreamer) => compare_pcm(&expected.pcm, &played.pcm),
+        (Audio::Pcm(format), Client::Ffmpeg) => {
+            compare_pcm(&expected.pcm, &played.pcm)?;
+            check_continuous(&played.audio, format.byte_rate)?;
+            let (file, stream) = (expected.audio[0].pts, played.audio[0].pts);
+            if (file - stream).abs() > 1_000_000 {
+                return Err(format!("sound starts at {stream} ns in the stream, at {file} ns in the file"));
+            }
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn a_seek_lands_on_the_key_frame_at_or_before_the_time_and_plays_to_the_end() {
+    /// A clip, the time sought in seconds, and where its key frame before that is, in milliseconds.
+    const SEEKS: &[(&str, &str, i64)] = &[
+        ("faststart.mp4", "1.5", 1000),
+        ("faststart.mp4", "1.0", 1000),
+        ("faststart.mp4", "0.9", 0),
+        ("bframes.mp4", "1.2", 1000),
+        ("hev1_bframes_5_1.mp4", "1.7", 1000),
+        ("twelve_seconds.mp4", "10.3", 10_000),
+        ("big_endian.mov", "1.3", 1000),
+        ("fragment_a_gop.mp4", "1.5", 1000),
+        ("fragment_a_frame.mp4", "1.5", 1000),
+        ("sidx_bframes.mp4", "1.5", 1000),
+        ("moov_then_moof.mp4", "1.5", 1000),
+        ("aac.mkv", "1.5", 1000),
+        ("h265_opus.mkv", "1.5", 1000),
+        ("live.mkv", "1.5", 1000),
+        ("plain.264", "1.5", 1000),
+        ("bframes.h265", "1.5", 1000),
+    ];
+    let server = Server::start(&shelf().folder);
+    let rows: Vec<_> = SEEKS.iter().flat_map(|row| [(row, Transport::Tcp), (row, Transport::Udp)]).collect();
+    for_all(&rows, AT_ONCE, |((name, to, key), transport)| {
+        seek_lands(&server, by_name(name), to, *key, *transport).map_err(|failure| {
+            format!("{name} sought to {to} s over {transport:?}: {failure}\n{}", server.log_about(name))
+        })
+    });
+}
+
+/// Whether a stream sought `to` a time starts with the key frame at `key` (ms, file's time) and goes on from there.
+fn seek_lands(server: &Server, clip: &Clip, to: &str, key: i64, transport: Transport) -> Result<(), String> {
+    let options = ["-rtsp_transport", transport.name(), "-noaccurate_seek", "-ss", to];
+    let played = ffmpeg::play_url(&options, &server.url(clip.name), clip, LIMIT)?;
+    let expected = shelf().expected(clip);
+    let key = key * 1_000_000 + expected.video[0].pts;
+    let from = expected.video.iter().position(|frame| frame.pts >= key).ok_or("the key frame is not in the file")?;
+    compare("video", &expected.video[from..], &played.video, clip.clock)
+}
