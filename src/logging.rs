@@ -1,7 +1,7 @@
 //! The log: `simplelog` to the terminal and to a file that can be reopened after it was rotated.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, LineWriter, Write};
+use std::io::{self, IsTerminal, LineWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
