@@ -40,7 +40,7 @@ pub struct Pacing {
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { lead: Duration::from_millis(40), burst_packets: 90, burst_gap: Duration::from_millis(2) }
+        Self { lead: Duration::from_millis(80), burst_packets: 90, burst_gap: Duration::from_millis(2) }
     }
 }
 
