@@ -1,5 +1,7 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+pub mod mp4;
+
 use std::sync::Arc;
 
 use super::io::Source;
@@ -45,7 +47,7 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[];
+pub const CONTAINERS: &[Container] = &[mp4::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
