@@ -60,8 +60,12 @@ fn parse(text: &str) -> (Played, Vec<&str>) {
     for line in text.lines() {
         let frame = line.split_once(' ').and_then(|(time, hash)| Some((nanos(time)?, hash)));
         match frame {
-            Some((pts, hash)) if hash.len() == 32 => played.video.push(Frame { pts, len: None, hash: hash.to_owned() }),
-            Some((pts, hash)) if hash.len() == 40 => played.audio.push(Frame { pts, len: None, hash: hash.to_owned() }),
+            Some((pts, hash)) if hash.len() == 32 => {
+                played.video.push(Frame { pts: Some(pts), len: None, hash: hash.to_owned() })
+            }
+            Some((pts, hash)) if hash.len() == 40 => {
+                played.audio.push(Frame { pts: Some(pts), len: None, hash: hash.to_owned() })
+            }
             _ => other.push(line),
         }
     }
@@ -85,8 +89,8 @@ mod tests {
         let sha1 = "19b88c3de874abed86ef68453a6947ef0011047e";
         let text = format!("0:01:00.080000000 {md5}\n0:00:00.021312500 {sha1}\nERROR: pipeline\n");
         let (played, other) = parse(&text);
-        assert_eq!(played.video, [Frame { pts: 60_080_000_000, len: None, hash: md5.to_owned() }]);
-        assert_eq!(played.audio, [Frame { pts: 21_312_500, len: None, hash: sha1.to_owned() }]);
+        assert_eq!(played.video, [Frame { pts: Some(60_080_000_000), len: None, hash: md5.to_owned() }]);
+        assert_eq!(played.audio, [Frame { pts: Some(21_312_500), len: None, hash: sha1.to_owned() }]);
         assert_eq!(other, ["ERROR: pipeline"]);
     }
 }
