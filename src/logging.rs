@@ -1,7 +1,7 @@
 //! The log: `simplelog` to the terminal and to a file that can be reopened after it was rotated.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, LineWriter, Write};
+use std::io::{self, IsTerminal, LineWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +47,10 @@ pub fn start(log: &Log) -> anyhow::Result<LogControl> {
         // The loggers take everything; log::set_max_level decides, also at run time.
         let level = LevelFilter::Trace;
         loggers.push(match destination {
-            LogDestination::Terminal => TermLogger::new(level, format.clone(), TerminalMode::Stderr, ColorChoice::Auto),
+            LogDestination::Terminal => {
+                let colors = if io::stderr().is_terminal() { ColorChoice::Auto } else { ColorChoice::Never };
+                TermLogger::new(level, format.clone(), TerminalMode::Stderr, colors)
+            }
             LogDestination::File => {
                 let file = ReopenedFile::open(&log.file, control.clone())?;
                 WriteLogger::new(level, format.clone(), file)

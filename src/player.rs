@@ -18,6 +18,11 @@ const LATENESS_MAX: Duration = Duration::from_secs(2);
 /// Stream time between the last sample before a seek and the first one after it: about a picture, so that no two
 /// pictures share a timestamp.
 const SEEK_GAP: MediaTime = MediaTime::from_millis(40);
+/// How long after the last sample's end a client is told that it was the last: it may have packets under way, or in its
+/// reorder queue, and some clients throw those away when they hear it.
+const END_GRACE: Duration = Duration::from_millis(150);
+/// The last sample is not taken to last longer than this, whatever the recording's duration says.
+const LAST_SAMPLE_MAX: MediaTime = MediaTime::from_millis(1000);
 /// How long to wait before looking again for what a recorder is still writing.
 const GROWING_POLL: Duration = Duration::from_millis(200);
 
@@ -35,7 +40,7 @@ pub struct Pacing {
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { lead: Duration::from_millis(40), burst_packets: 90, burst_gap: Duration::from_millis(2) }
+        Self { lead: Duration::from_millis(80), burst_packets: 90, burst_gap: Duration::from_millis(2) }
     }
 }
 
@@ -121,6 +126,8 @@ struct Timeline {
     wall_start: Instant,
     /// The latest stream time at which any sample was stamped.
     stream_latest: Option<MediaTime>,
+    /// The latest presentation time of any sample since the last start.
+    pts_latest: MediaTime,
 }
 
 impl Timeline {
@@ -160,6 +167,7 @@ impl Player {
             stream_start: MediaTime::ZERO,
             wall_start: now,
             stream_latest: None,
+            pts_latest: MediaTime::ZERO,
         };
         let outputs = recording.tracks().iter().map(|_| None).collect();
         Ok(Self {
@@ -292,10 +300,10 @@ impl Player {
             {
                 return Ok(step);
             }
-            let Some(sample) = &self.pending else { return Ok(self.finish()) };
+            let Some(sample) = &self.pending else { return Ok(self.finish_when_due(now)) };
             if self.is_beyond_end(sample) {
                 if self.end.is_some_and(|end| sample.dts >= end) {
-                    return Ok(self.finish());
+                    return Ok(self.finish_when_due(now));
                 }
                 self.drop_pending();
                 continue;
@@ -352,6 +360,7 @@ impl Player {
         self.at_end = false;
         self.end = end;
         self.clock.media_start = self.reader.seek(to, SeekTo::SyncAtOrBefore)?;
+        self.clock.pts_latest = self.clock.media_start;
         Ok(self.clock.media_start)
     }
 
@@ -405,6 +414,13 @@ impl Player {
         }
     }
 
+    /// The end, once the last sample has been shown.
+    fn finish_when_due(&mut self, now: Instant) -> Step<'static> {
+        let shown = self.end.or(self.recording.duration()).unwrap_or(self.clock.pts_latest);
+        let due = self.clock.due(shown.min(self.clock.pts_latest + LAST_SAMPLE_MAX)) + END_GRACE;
+        if due > now { Step::Wait(due) } else { self.finish() }
+    }
+
     fn finish(&mut self) -> Step<'static> {
         self.drop_pending();
         self.state = State::Paused;
@@ -421,6 +437,7 @@ impl Player {
         let stream_time = self.stream_time(pts);
         let Some(output) = self.outputs[track].as_mut().filter(|output| output.active) else { return false };
         self.clock.stream_latest = self.clock.stream_latest.max(Some(stream_time));
+        self.clock.pts_latest = self.clock.pts_latest.max(pts);
         let rtptime = output.rtptime(&self.clock, pts);
         let (mut writer, sample) = PacketWriter::new(&mut self.batch, &mut output.stream, rtptime);
         output.payloader.packetize(sample, &mut writer);

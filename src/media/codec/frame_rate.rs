@@ -23,7 +23,9 @@ impl FrameRate {
     /// or else in thousandths. What is no rate at all counts as one picture a second.
     pub fn from_f64(rate: f64) -> Self {
         let rate = if rate > 0.0 { rate.clamp(0.001, 1000.0) } else { 1.0 };
-        let whole = |value: f64| (value.round() >= 1.0 && (value / value.round() - 1.0).abs() < 1e-5).then(|| value.round() as u64);
+        let whole = |value: f64| {
+            (value.round() >= 1.0 && (value / value.round() - 1.0).abs() < 1e-5).then(|| value.round() as u64)
+        };
         if let Some(numerator) = whole(rate) {
             Self { numerator, denominator: 1 }
         } else if let Some(thousands) = whole(rate * 1.001) {

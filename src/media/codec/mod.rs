@@ -50,7 +50,15 @@ impl Codec {
 
     /// Width and height in pixels as shown, for video whose parameter sets tell.
     pub fn picture_size(&self) -> Option<(u32, u32)> {
-        None
+        match self {
+            Self::H264(config) => {
+                config.sps.first().and_then(|sps| h264::SpsInfo::parse(sps)).map(|sps| (sps.width, sps.height))
+            }
+            Self::H265(config) => {
+                config.sps.first().and_then(|sps| h265::SpsInfo::parse(sps)).map(|sps| (sps.width, sps.height))
+            }
+            _ => None,
+        }
     }
 
     /// The name a person knows it by.

@@ -34,11 +34,9 @@ impl OrderCounter {
         let start = Previous { msb: 0, lsb: 0, frame_num_offset: 0, frame_num: 0 };
         let previous = match self.previous {
             Some(previous) if !slice.idr => previous,
-            None if !slice.idr => Previous {
-                lsb: i64::from(slice.pic_order_cnt_lsb),
-                frame_num: i64::from(slice.frame_num),
-                ..start
-            },
+            None if !slice.idr => {
+                Previous { lsb: i64::from(slice.pic_order_cnt_lsb), frame_num: i64::from(slice.frame_num), ..start }
+            }
             _ => start,
         };
         let mut next = previous;

@@ -46,7 +46,8 @@ impl DisplayOrder {
     }
 
     fn number_first(&mut self, known: &mut dyn FnMut(i64, i64)) {
-        let first = self.waiting.iter().enumerate().min_by_key(|(_, picture)| (picture.order_count, picture.decode_index));
+        let first =
+            self.waiting.iter().enumerate().min_by_key(|(_, picture)| (picture.order_count, picture.decode_index));
         if let Some((position, _)) = first {
             let picture = self.waiting.swap_remove(position);
             known(picture.decode_index, self.numbered);

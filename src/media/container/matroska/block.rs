@@ -7,6 +7,9 @@ use crate::media::io::Window;
 /// Track number, relative timestamp and flags: at most 8 + 2 + 1 bytes.
 pub const HEADER_LEN_MAX: usize = 11;
 
+/// Of all frames whose sizes Xiph lacing tells, in bytes: bounds how many bytes of 255 are read in a row.
+const LACED_LEN_MAX: u64 = 16 << 20;
+
 /// What stands before the frames of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -81,7 +84,7 @@ pub fn unlace(window: &mut Window, lacing: Lacing, at: u64, end: u64, frames: &m
     match lacing {
         Lacing::Fixed => {
             let total = end - lace.at;
-            if total % count != 0 {
+            if !total.is_multiple_of(count) {
                 return Err(lace.malformed());
             }
             frames.extend((0..count).map(|_| Extent { at: 0, len: total / count }));
@@ -115,15 +118,20 @@ impl Lace<'_> {
     }
 
     fn xiph(&mut self, count: u64, frames: &mut Vec<Extent>) -> Result<(), Error> {
+        let mut total = 0;
         for _ in 0..count {
             let mut len = 0;
             loop {
                 let byte = self.byte()?;
                 len += u64::from(byte);
+                if total + len > LACED_LEN_MAX {
+                    return Err(self.malformed());
+                }
                 if byte != 0xFF {
                     break;
                 }
             }
+            total += len;
             frames.push(Extent { at: 0, len });
         }
         Ok(())

@@ -210,7 +210,11 @@ fn sample_rate(entry: &Entry<'_>) -> Result<u32, String> {
 }
 
 fn check_sample_rate(rate: f64) -> Result<u32, String> {
-    if rate >= 1.0 && rate <= SAMPLE_RATE_MAX { Ok(rate.round() as u32) } else { Err(format!("its rate is {rate} Hz")) }
+    if (1.0..=SAMPLE_RATE_MAX).contains(&rate) {
+        Ok(rate.round() as u32)
+    } else {
+        Err(format!("its rate is {rate} Hz"))
+    }
 }
 
 fn channels(entry: &Entry<'_>) -> Result<u16, String> {

@@ -231,9 +231,9 @@ impl<'a> Child<'a> {
 
     /// A float of 4 or 8 bytes; any other length counts as 0 (RFC 8794 section 7.3).
     pub fn float(&self) -> f64 {
-        match self.data {
-            &[a, b, c, d] => f64::from(f32::from_be_bytes([a, b, c, d])),
-            &[a, b, c, d, e, f, g, h] => f64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        match *self.data {
+            [a, b, c, d] => f64::from(f32::from_be_bytes([a, b, c, d])),
+            [a, b, c, d, e, f, g, h] => f64::from_be_bytes([a, b, c, d, e, f, g, h]),
             _ => 0.0,
         }
     }

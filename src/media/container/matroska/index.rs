@@ -123,8 +123,8 @@ fn step(
 ) -> Result<ClusterHead, Error> {
     let mut last = low;
     let mut at = low.at;
-    for _ in 0..STEP_COUNT_MAX {
-        let Some(head) = next_cluster(window, segment, at, below)? else { break };
+    let mut budget = STEP_COUNT_MAX;
+    while let Some(head) = next_cluster(window, segment, at, below, &mut budget)? {
         if head.ticks > ticks {
             break;
         }
@@ -134,13 +134,20 @@ fn step(
     Ok(last)
 }
 
-/// The Cluster behind the one at byte `at`, before byte `below`.
-fn next_cluster(window: &mut Window, segment: &Segment, at: u64, below: u64) -> Result<Option<ClusterHead>, Error> {
+/// The Cluster behind the one at byte `at`, before byte `below`; each element stepped over costs one of `budget`.
+fn next_cluster(
+    window: &mut Window,
+    segment: &Segment,
+    at: u64,
+    below: u64,
+    budget: &mut usize,
+) -> Result<Option<ClusterHead>, Error> {
     let mut position = at;
-    for _ in 0..STEP_COUNT_MAX {
-        if position >= below {
+    loop {
+        if position >= below || *budget == 0 {
             return Ok(None);
         }
+        *budget -= 1;
         let element = match Element::read(window, position) {
             Ok(element) => element,
             Err(error @ Error::Io { .. }) => return Err(error),

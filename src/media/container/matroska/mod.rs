@@ -52,9 +52,10 @@ fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error
         let reasons: Vec<String> = findings.notes.iter().map(|note| note.text.clone()).collect();
         return Err(Error::Unsupported(format!("no track can be streamed: {}", reasons.join("; "))));
     }
-    let duration = match stated_duration(&segment, &findings).filter(|_| !segment.is_cut) {
-        Some(stated) => Some(stated),
-        None => timeline::end(&segment)?,
+    // Of an unfinished file the Duration is what was meant or guessed: ffmpeg writes that of its input, once.
+    let duration = match stated_duration(&segment, &findings) {
+        Some(stated) if segment.is_finished => Some(stated),
+        stated => timeline::end(&segment)?.or(stated),
     };
     let tracks = segment.streams.iter().map(|stream| track(stream, &segment, &findings)).collect();
     Ok(Arc::new(Matroska { segment, index: Index::default(), tracks, duration, notes: findings.notes }))
@@ -71,7 +72,7 @@ fn track(stream: &tracks::Stream, segment: &Segment, findings: &Findings) -> Tra
     let tag = findings.tags.iter().find(|tag| tag.uid == stream.uid);
     Track {
         codec: stream.codec.clone(),
-        duration: tag.and_then(|tag| tag.duration).filter(|_| !segment.is_cut),
+        duration: tag.and_then(|tag| tag.duration).filter(|_| segment.is_finished),
         bitrate: tag.and_then(|tag| tag.bitrate),
         frame_rate: stream.default_duration.filter(|_| stream.is_video()).map(|duration| 1.0 / duration.as_secs_f64()),
     }

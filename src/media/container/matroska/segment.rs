@@ -36,6 +36,8 @@ pub struct Segment {
     pub end: u64,
     /// It says that it is longer than the file.
     pub is_cut: bool,
+    /// It says how long it is, and the file is no shorter: whoever wrote it came to the end.
+    pub is_finished: bool,
     /// Nanoseconds of a tick: TimestampScale.
     pub scale: u64,
     /// The tracks that can be streamed.
@@ -86,6 +88,7 @@ pub fn read(source: &Source) -> Result<(Segment, Findings), Error> {
             data: segment.data,
             end: claimed_end.unwrap_or(len).min(len),
             is_cut: claimed_end.is_some_and(|end| end > len),
+            is_finished: claimed_end.is_some_and(|end| end <= len),
             scale: TIMESTAMP_SCALE_DEFAULT,
             streams: Vec::new(),
             cues: Vec::new(),
@@ -205,7 +208,7 @@ impl Opening {
                 continue;
             }
             if at >= self.segment.end {
-                self.note(at, format!("{} lie beyond the end of the file, from", name(id)));
+                self.note(at, format!("{} beyond the end of the file", name(id)));
                 continue;
             }
             match Element::read(&mut self.window, at) {
@@ -221,9 +224,10 @@ impl Opening {
     fn behind_clusters(&mut self) -> Result<(), Error> {
         let mut at = self.segment.first_cluster;
         for _ in 0..HOP_COUNT_MAX {
-            let Some(element) = Element::read(&mut self.window, at).ok().filter(|_| at < self.segment.end) else {
+            if at >= self.segment.end {
                 break;
-            };
+            }
+            let Ok(element) = Element::read(&mut self.window, at) else { break };
             if element.id == id::TRACKS || element.id == id::INFO {
                 self.visit(&element)?;
             }

@@ -18,6 +18,8 @@ const RESYNC_CHUNK_LEN: usize = 64 << 10;
 const ELEMENT_COUNT_MAX: usize = 1 << 20;
 /// Elements before the Timestamp of a Cluster, which should come first.
 const BEFORE_TIMESTAMP_COUNT_MAX: usize = 8;
+/// What they may take, in bytes.
+const BEFORE_TIMESTAMP_LEN_MAX: u64 = 64 << 10;
 
 /// One viewer's place in a [`Segment`].
 #[derive(Debug)]
@@ -314,6 +316,9 @@ impl ClusterHead {
         }
         let mut child_at = cluster.data;
         for _ in 0..BEFORE_TIMESTAMP_COUNT_MAX {
+            if child_at - cluster.data > BEFORE_TIMESTAMP_LEN_MAX {
+                return Ok(None);
+            }
             let child = Element::read(window, child_at)?;
             match (child.id, child.size) {
                 (id::TIMESTAMP, Some(len @ 0..=8)) => {

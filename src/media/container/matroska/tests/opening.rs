@@ -1,0 +1,226 @@
+//! What opening a file tells.
+
+use super::*;
+use crate::media::codec::{AacConfig, Codec, G711Config, H264Config, OpusConfig, PcmConfig, PcmFormat};
+
+fn first_cluster() -> Vec<u8> {
+    cluster(0, [simple_block(1, 0, 0x80, picture(1))])
+}
+
+#[test]
+fn header_elements_are_found_in_any_order() {
+    let void = || element(id::VOID, [0; 40]);
+    let crc = || element(id::CRC_32, [1, 2, 3, 4]);
+    let tags = || element(id::TAGS, []);
+    let both = || tracks([video(), audio()]);
+    let files = [
+        file([crc(), info(40.0), both(), first_cluster()]),
+        file([void(), tags(), both(), element(id::ATTACHMENTS, [9; 5000]), info(40.0), first_cluster()]),
+        file([info(40.0), element(id::CHAPTERS, [9; 30]), both(), void(), first_cluster(), tags()]),
+        file([first_cluster(), both(), info(40.0)]),
+        [ebml_header(), void(), master(id::SEGMENT, [both(), info(40.0), first_cluster()])].concat(),
+    ];
+    for (index, bytes) in files.iter().enumerate() {
+        let recording = opened(bytes);
+        assert_eq!(recording.notes(), [], "file {index}");
+        assert_eq!(recording.tracks().len(), 2, "file {index}");
+        assert_eq!(recording.duration(), Some(MediaTime::from_millis(40)), "file {index}");
+        assert_eq!(read(bytes), ["0 0/0* 000000026501"], "file {index}");
+    }
+}
+
+#[test]
+fn a_seek_head_leads_to_elements_behind_the_clusters() {
+    let seek = |id: u32, position: u64| {
+        master(id::SEEK, [element(id::SEEK_ID, id.to_be_bytes()), uint(id::SEEK_POSITION, position)])
+    };
+    let seek_head = |tracks: u64, more: u64| {
+        master(id::SEEK_HEAD, [seek(id::TRACKS, tracks), seek(id::SEEK_HEAD, more), seek(id::CUES, 1 << 40)])
+    };
+    let head_len = seek_head(0, 0).len() as u64;
+    let tracks_at = head_len + first_cluster().len() as u64;
+    let tracks = tracks([video()]);
+    let second_at = tracks_at + tracks.len() as u64;
+    // The second SeekHead points back at the first, and at where no Info is.
+    let second = master(id::SEEK_HEAD, [seek(id::SEEK_HEAD, 0), seek(id::INFO, 3)]);
+    let bytes = file([seek_head(tracks_at, second_at), first_cluster(), tracks, second]);
+    let recording = opened(&bytes);
+    assert_eq!(recording.tracks().len(), 1);
+    let notes: Vec<String> = recording.notes().iter().map(ToString::to_string).collect();
+    let data = (ebml_header().len() + 8) as u64;
+    assert_eq!(
+        notes,
+        [
+            format!("Cues beyond the end of the file at byte {}", data + (1 << 40)),
+            format!("no Info where the SeekHead says at byte {}", data + 3),
+        ]
+    );
+}
+
+/// The codec of a file with just this track, or why it cannot be opened.
+fn codec<const N: usize>(codec_id: &str, more: [Vec<u8>; N]) -> Result<Codec, String> {
+    let bytes = file([tracks([track(3, codec_id, more)]), first_cluster()]);
+    open(&bytes).map(|recording| recording.tracks()[0].codec.clone()).map_err(|error| error.to_string())
+}
+
+fn audio_element(rate: f64, channels: u64, bits: u64) -> Vec<u8> {
+    master(id::AUDIO, [float(id::SAMPLING_FREQUENCY, rate), uint(id::CHANNELS, channels), uint(id::BIT_DEPTH, bits)])
+}
+
+fn private(data: impl AsRef<[u8]>) -> Vec<u8> {
+    element(id::CODEC_PRIVATE, data)
+}
+
+#[test]
+fn codec_ids_become_codecs() {
+    let pcm = |format, sample_rate, channels| Codec::Pcm(PcmConfig { format, sample_rate, channels });
+    let g711 = G711Config { sample_rate: 8000, channels: 1 };
+    let h264 = Codec::H264(H264Config { sps: vec![SPS.to_vec()], pps: vec![PPS.to_vec()] });
+    let mut opus_head = b"OpusHead\x01\x02".to_vec();
+    opus_head.extend([0x38, 0x01, 0x80, 0xBB, 0, 0, 0, 0, 0]);
+    let opus = |channels, mapping_family| Codec::Opus(OpusConfig { channels, pre_skip: 312, mapping_family });
+    let delay = || uint(id::CODEC_DELAY, 6_500_000);
+    let bitmap_info = [&[0; 16][..], b"H264", &[0; 20], &avcc()].concat();
+    let annex_b = [&[0, 0, 0, 1][..], &SPS, &[0, 0, 1], &PPS].concat();
+    let extensible = |sub_format: u8| [&wave_format(0xFFFE, 2, 48_000, 24)[..], &[0; 6], &[sub_format, 0]].concat();
+    let aac = |bytes: &[u8]| Codec::Aac(AacConfig::parse(bytes, 0).unwrap());
+    let rows = [
+        (codec("V_MPEG4/ISO/AVC", [private(avcc())]), Ok(h264.clone())),
+        (codec("V_MPEG4/ISO/AVC", [private(annex_b)]), Ok(h264.clone())),
+        (codec("V_MS/VFW/FOURCC", [private(bitmap_info)]), Ok(h264)),
+        (codec("A_AAC", [private([0x11, 0x90])]), Ok(aac(&[0x11, 0x90]))),
+        (codec("A_AAC/MPEG4/LC", [audio_element(44_100.0, 2, 0)]), Ok(aac(&[0x12, 0x10]))),
+        (codec("A_AAC/MPEG2/MAIN", [audio_element(48_000.0, 1, 0)]), Ok(aac(&[0x09, 0x88]))),
+        (codec("A_OPUS", [private(opus_head), delay()]), Ok(opus(2, 0))),
+        (codec("A_OPUS", [audio_element(48_000.0, 6, 0), delay()]), Ok(opus(6, 1))),
+        (codec("A_PCM/INT/LIT", [audio_element(8000.0, 1, 8)]), Ok(pcm(PcmFormat::U8, 8000, 1))),
+        (codec("A_PCM/INT/LIT", [audio_element(48_000.0, 2, 24)]), Ok(pcm(PcmFormat::S24Le, 48_000, 2))),
+        (codec("A_PCM/INT/BIG", [audio_element(44_100.0, 2, 16)]), Ok(pcm(PcmFormat::S16Be, 44_100, 2))),
+        (codec("A_PCM/FLOAT/IEEE", [audio_element(44_100.0, 1, 32)]), Ok(pcm(PcmFormat::F32Le, 44_100, 1))),
+        (codec("A_MS/ACM", [private(wave_format(6, 1, 8000, 8))]), Ok(Codec::Pcma(g711))),
+        (codec("A_MS/ACM", [private(wave_format(7, 1, 8000, 8))]), Ok(Codec::Pcmu(g711))),
+        (codec("A_MS/ACM", [private(wave_format(1, 2, 16_000, 16))]), Ok(pcm(PcmFormat::S16Le, 16_000, 2))),
+        (codec("A_MS/ACM", [private(extensible(1))]), Ok(pcm(PcmFormat::S24Le, 48_000, 2))),
+    ];
+    for (index, (found, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(found, expected, "row {index}");
+    }
+}
+
+#[test]
+fn what_cannot_be_streamed_is_left_out_by_name() {
+    let compressed = |algorithm| {
+        let compression = master(id::CONTENT_COMPRESSION, [uint(id::CONTENT_COMP_ALGO, algorithm)]);
+        master(id::CONTENT_ENCODINGS, [master(id::CONTENT_ENCODING, [compression])])
+    };
+    let encrypted = master(id::CONTENT_ENCODINGS, [master(id::CONTENT_ENCODING, [uint(id::CONTENT_ENCODING_TYPE, 1)])]);
+    let rows = [
+        (codec("V_VP9", []), "V_VP9 is not streamed"),
+        (codec("S_TEXT/UTF8", []), "S_TEXT/UTF8 is a subtitle codec"),
+        (codec("V_MPEG4/ISO/AVC", [private(avcc()), compressed(0)]), "it is compressed with zlib"),
+        (codec("V_MPEG4/ISO/AVC", [private(avcc()), encrypted]), "it is encrypted"),
+        (codec("A_PCM/FLOAT/IEEE", [audio_element(48_000.0, 1, 64)]), "floats of 64 bits are not streamed"),
+        (codec("A_PCM/INT/LIT", [audio_element(f64::NAN, 1, 16)]), "its rate is NaN Hz"),
+        (codec("A_PCM/INT/LIT", [audio_element(8000.0, 0, 16)]), "it has 0 channels"),
+        (codec("A_OPUS", [private("OpusTags")]), "its OpusHead is malformed"),
+        (codec("A_AAC", [private([0xFF])]), "malformed AudioSpecificConfig at byte 99"),
+    ];
+    for (found, expected) in rows {
+        assert_eq!(found, Err(format!("no track can be streamed: track 3 is left out: {expected}")));
+    }
+    let bytes = file([tracks([track(7, "A_FLAC", []), video(), video()]), first_cluster()]);
+    let notes: Vec<String> = opened(&bytes).notes().iter().map(|note| note.text.clone()).collect();
+    assert_eq!(
+        notes,
+        ["track 7 is left out: A_FLAC is not streamed", "track 1 is left out: its number is taken by an earlier track"]
+    );
+}
+
+#[test]
+fn parameter_sets_are_taken_from_the_first_key_frame_if_the_header_has_none() {
+    let length_prefixed = [&[0, 0, 0, 4][..], &SPS, &[0, 0, 0, 3], &PPS, &[0, 0, 0, 2, 0x65, 1]].concat();
+    let start_coded = [&[0, 0, 0, 1][..], &SPS, &[0, 0, 0, 1], &PPS, &[0, 0, 1, 0x65, 1]].concat();
+    let expected = Codec::H264(H264Config { sps: vec![SPS.to_vec()], pps: vec![PPS.to_vec()] });
+    for frame in [length_prefixed, start_coded] {
+        let blocks = [simple_block(1, 0, 0, picture(0)), simple_block(1, 40, 0x80, &frame)];
+        let bytes = file([tracks([track(1, "V_MPEG4/ISO/AVC", [])]), cluster(0, blocks)]);
+        let recording = opened(&bytes);
+        assert_eq!(recording.tracks()[0].codec, expected);
+        let mut reader = recording.reader().unwrap();
+        let mut sample = Sample::default();
+        reader.next(&mut sample).unwrap();
+        reader.next(&mut sample).unwrap();
+        let types: Vec<u8> = sample.nals.iter().map(|nal| sample.data[nal.start] & 0x1F).collect();
+        assert_eq!(types, [7, 8, 5]);
+    }
+    let bytes = file([tracks([track(1, "V_MPEGH/ISO/HEVC", [])]), first_cluster()]);
+    let error = open(&bytes).err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some("no track can be streamed: track 1 is left out: it has no H.265 parameter sets"));
+}
+
+#[test]
+fn the_duration_is_computed_where_none_is_told_or_it_cannot_be_trusted() {
+    let clusters = || {
+        let first = cluster(0, [simple_block(1, 0, 0x80, picture(1)), simple_block(2, 0, 0x80, [0; 160])]);
+        let second = cluster(1000, [simple_block(1, 0, 0x80, picture(1)), simple_block(2, 10, 0x80, [0; 800])]);
+        [first, second].concat()
+    };
+    let both = || tracks([video(), audio()]);
+    let empty = open_ended(id::CLUSTER, uint(id::TIMESTAMP, 2000));
+    let cut = |mut bytes: Vec<u8>, len: usize| {
+        bytes.truncate(bytes.len() - len);
+        bytes
+    };
+    let cases = [
+        (file([info(7000.0), both(), clusters()]), Some(7000)),
+        (file([both(), clusters()]), Some(1110)),
+        (file([info(0.0), both(), clusters()]), Some(1110)),
+        (file([info(f64::NAN), both(), clusters()]), Some(1110)),
+        (file([info(-5.0), both(), clusters()]), Some(1110)),
+        (file([info(1e300), both(), clusters()]), Some(1110)),
+        (live_file([info(7000.0), both(), clusters()]), Some(1110)),
+        (live_file([both(), clusters(), empty]), Some(1110)),
+        (cut(file([info(7000.0), both(), clusters()]), 1), Some(1040)),
+        (live_file([info(7000.0), both()]), Some(7000)),
+        (file([both()]), None),
+    ];
+    for (index, (bytes, millis)) in cases.iter().enumerate() {
+        assert_eq!(opened(bytes).duration(), millis.map(MediaTime::from_millis), "case {index}");
+    }
+}
+
+#[test]
+fn tags_and_default_duration_tell_of_single_tracks() {
+    let simple =
+        |name: &str, value: &str| master(id::SIMPLE_TAG, [element(id::TAG_NAME, name), element(id::TAG_STRING, value)]);
+    let tag = master(
+        id::TAG,
+        [
+            master(id::TARGETS, [uint(id::TAG_TRACK_UID, 1)]),
+            simple("BPS", "512000"),
+            simple("DURATION", "00:00:01.500000000"),
+        ],
+    );
+    let tags = master(id::TAGS, [tag]);
+    let recording = opened(&file([tags, tracks([video(), audio()]), first_cluster()]));
+    let [video, audio] = recording.tracks() else { panic!() };
+    assert_eq!((video.bitrate, video.duration), (Some(512_000), Some(MediaTime::from_millis(1500))));
+    assert_eq!(video.frame_rate, Some(25.0));
+    assert_eq!((audio.bitrate, audio.duration, audio.frame_rate), (None, None, None));
+}
+
+#[test]
+fn what_is_no_matroska_file_is_refused_with_the_reason() {
+    let other = [master(id::EBML, [element(id::DOC_TYPE, "other")]), element(id::SEGMENT, [])].concat();
+    let rows = [
+        (other, "EBML document of type \"other\""),
+        (file([info(1.0)]), "the Matroska header (no Tracks) is cut off at byte 67"),
+        (ebml_header(), "EBML element is cut off at byte 22"),
+        (vec![0x1A, 0x45, 0xDF, 0xA3], "EBML element is cut off at byte 4"),
+        ([ebml_header(), vec![0; 40]].concat(), "malformed EBML element at byte 22"),
+        (b"RIFF".to_vec(), "not a recording in any known format"),
+    ];
+    for (bytes, expected) in rows {
+        assert_eq!(open(&bytes).err().map(|error| error.to_string()).as_deref(), Some(expected));
+    }
+}
