@@ -51,7 +51,12 @@ fn play(options: &[&str], input: &OsStr, clip: &Clip, limit: Duration) -> Result
     let ran: Ran = run(&mut command, limit);
     ran.expect_success("ffmpeg")?;
     let frames = |path: &Path| fs::read_to_string(path).map_or_else(|_| Ok(Vec::new()), |text| parse(&text));
-    Ok(Played { video: frames(&video)?, audio: frames(&audio)?, pcm: fs::read(&pcm).unwrap_or_default() })
+    Ok(Played {
+        video: frames(&video)?,
+        audio: frames(&audio)?,
+        pcm: fs::read(&pcm).unwrap_or_default(),
+        complaint: ran.complaint(),
+    })
 }
 
 /// Reads what the `framehash` muxer writes: `#tb 0: 1/90000`, then `stream, dts, pts, duration, size, hash[, ...]`.

@@ -34,6 +34,16 @@ pub struct Played {
     pub audio: Vec<Frame>,
     /// Decoded sound, for codecs whose packets may be cut anywhere.
     pub pcm: Vec<u8>,
+    /// What the client complained of. It counts only where something is missing.
+    pub complaint: String,
+}
+
+impl Played {
+    /// How much came, and what the client said.
+    pub fn summary(&self) -> String {
+        let (pictures, packets, bytes) = (self.video.len(), self.audio.len(), self.pcm.len());
+        format!("{pictures} pictures, {packets} packets and {bytes} bytes of sound; it said:{}", self.complaint)
+    }
 }
 
 /// Which times must agree.
@@ -41,18 +51,23 @@ pub struct Played {
 pub enum Clock {
     /// Every time, as counted from the start of the recording.
     Absolute,
+    /// Every time, once so many nanoseconds are added to the file's.
+    Shifted(i64),
     /// The distances between frames, for what has no time 0 of its own.
     Relative,
+    /// None: what the client tells depends on when packets arrived.
+    Unknown,
 }
 
 /// Whether `got` has the frames of `want`, all of them, in order, at the same times; else the first difference.
 pub fn compare(what: &str, want: &[Frame], got: &[Frame], clock: Clock) -> Result<(), String> {
     let shift = match clock {
-        Clock::Absolute => 0,
-        Clock::Relative => want.iter().zip(got).find_map(|(a, b)| Some(b.pts? - a.pts?)).unwrap_or(0),
+        Clock::Absolute | Clock::Unknown => 0,
+        Clock::Shifted(shift) => shift,
+        Clock::Relative => shift_of_first(want, got),
     };
     let same_time = |a: Option<i64>, b: Option<i64>| match (a, b) {
-        (Some(a), Some(b)) => (a + shift - b).abs() <= TOLERANCE_NANOS,
+        (Some(a), Some(b)) if clock != Clock::Unknown => (a + shift - b).abs() <= TOLERANCE_NANOS,
         _ => true,
     };
     let same = |(a, b): (&Frame, &Frame)| a.hash == b.hash && same_time(a.pts, b.pts);
@@ -70,10 +85,16 @@ pub fn compare(what: &str, want: &[Frame], got: &[Frame], clock: Clock) -> Resul
     }
 }
 
+/// How much later the first frame is in `got`, of those whose time is known in both.
+pub fn shift_of_first(want: &[Frame], got: &[Frame]) -> i64 {
+    want.iter().zip(got).find_map(|(a, b)| Some(b.pts? - a.pts?)).unwrap_or(0)
+}
+
 /// A few lines of both lists around `at`, the differing one marked.
 fn side_by_side(want: &[Frame], got: &[Frame], at: usize) -> String {
     let line = |frames: &[Frame], index: usize| frames.get(index).map_or("-".to_owned(), ToString::to_string);
     (at.saturating_sub(2)..at + 3)
+        .filter(|&index| index < want.len().max(got.len()) || index == at)
         .map(|index| {
             let mark = if index == at { '>' } else { ' ' };
             format!("  {mark} {index:>4}  file {:<48}  stream {}", line(want, index), line(got, index))

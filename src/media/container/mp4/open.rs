@@ -1,5 +1,6 @@
 //! Opening: from the boxes of the top level and `moov` to an [`Mp4`], leaving out what cannot be streamed.
 
+use super::Mp4;
 use super::boxes::{BoxAt, Boxes};
 use super::cursor::TrackCursor;
 use super::fragments::Step;
@@ -10,7 +11,6 @@ use super::sample_entry::{self, Unplayable};
 use super::search::Fragments;
 use super::stream::{Stream, pcm_of};
 use super::table::SampleTable;
-use super::Mp4;
 use crate::media::codec::nal::split_length_prefixed;
 use crate::media::io::{Source, Window};
 use crate::media::{Error, Kind, Note, Track};
@@ -78,7 +78,9 @@ impl Layout {
     /// Why a file without `moov` cannot be played.
     fn no_moov(&self) -> Error {
         let text = match (&self.first_moof, &self.mdat) {
-            (Some(at), _) => format!("a part of a recording, without its header: no moov box before the moof at byte {at}"),
+            (Some(at), _) => {
+                format!("a part of a recording, without its header: no moov box before the moof at byte {at}")
+            }
             (None, Some(mdat)) => {
                 format!("the recording was not finished: it has no moov box (mdat at byte {} is not indexed)", mdat.at)
             }

@@ -146,7 +146,8 @@ impl Mp4Reader {
         if found.len == 0 {
             return Ok(false);
         }
-        let number = if stream.descriptions.len() < found.description as usize { stream.base } else { found.description };
+        let number =
+            if stream.descriptions.len() < found.description as usize { stream.base } else { found.description };
         let number = number.max(1);
         if !stream.can_play(number) {
             return Err(Error::malformed(format!("sample of a different coding (entry {number})"), found.at));

@@ -199,7 +199,8 @@ impl RunTable {
             RunKind::SampleToChunk { chunk_count } if run.entry + 1 == self.entries.count => u64::from(chunk_count),
             RunKind::SampleToChunk { .. } => {
                 let at = self.entry_at(run.entry + 1);
-                let first_chunk = ByteReader::new(window.bytes(at, 4, self.kind.what())?, at, self.kind.what()).u32()?;
+                let first_chunk =
+                    ByteReader::new(window.bytes(at, 4, self.kind.what())?, at, self.kind.what()).u32()?;
                 u64::from(first_chunk).saturating_sub(1)
             }
         };

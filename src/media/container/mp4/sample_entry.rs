@@ -5,7 +5,9 @@ use std::fmt;
 
 use super::boxes::{BoxAt, Boxes, FourCc, version_and_flags};
 use crate::media::bits::ByteReader;
-use crate::media::codec::{AacConfig, G711Config, H264Config, H265Config, OpusConfig, PcmConfig, PcmFormat, h264, h265};
+use crate::media::codec::{
+    AacConfig, G711Config, H264Config, H265Config, OpusConfig, PcmConfig, PcmFormat, h264, h265,
+};
 use crate::media::io::Window;
 use crate::media::{Codec, Error};
 
@@ -104,11 +106,7 @@ impl fmt::Display for Unplayable {
 ///
 /// # Errors
 /// When the list itself is broken. What is wrong with one entry is told in its place.
-pub fn read(
-    window: &mut Window,
-    stsd: &BoxAt,
-    timescale: u32,
-) -> Result<Vec<Result<Description, Unplayable>>, Error> {
+pub fn read(window: &mut Window, stsd: &BoxAt, timescale: u32) -> Result<Vec<Result<Description, Unplayable>>, Error> {
     let bytes = window.bytes(stsd.body, 8, "stsd")?;
     let mut r = ByteReader::new(bytes, stsd.body, "stsd");
     let (version, _) = version_and_flags(&mut r)?;
@@ -216,7 +214,8 @@ const LPCM_SIGNED: u32 = 4;
 impl Sound {
     fn read(window: &mut Window, entry: &BoxAt, stsd_version: u8, timescale: u32) -> Result<Self, Error> {
         let len = entry.body_len().min(64) as usize;
-        let mut r = ByteReader::new(window.bytes(entry.body, len, "sound sample entry")?, entry.body, "sound sample entry");
+        let mut r =
+            ByteReader::new(window.bytes(entry.body, len, "sound sample entry")?, entry.body, "sound sample entry");
         r.skip(8)?; // reserved, data reference
         let version = r.u16()?;
         r.skip(6)?; // revision, vendor
