@@ -193,8 +193,9 @@ fn a_seek_lands_on_the_key_frame_at_or_before_the_time_and_plays_to_the_end() {
 /// Whether a stream sought `to` a time starts with the key frame at `key` (ms after the first picture) and goes on from there.
 fn seek_lands(server: &Server, clip: &Clip, to: &str, key: i64, transport: Transport) -> Result<(), String> {
     /// Pictures that may still come from before the seek.
-    const LEFT_OVER_MAX: usize = 25;
-    let options = ["-rtsp_transport", transport.name(), "-noaccurate_seek", "-ss", to];
+    const LEFT_OVER_MAX: usize = 4;
+    // Without `-seek_timestamp` the time would count from the first sample, which may lie before 0.
+    let options = ["-rtsp_transport", transport.name(), "-noaccurate_seek", "-seek_timestamp", "1", "-ss", to];
     let played = ffmpeg::play_url(&options, &server.url(clip.name), clip, LIMIT)?;
     let expected = shelf().expected(clip);
     let key = expected.video[0].pts.map(|first| first + key * 1_000_000);
@@ -202,8 +203,11 @@ fn seek_lands(server: &Server, clip: &Clip, to: &str, key: i64, transport: Trans
     let want = &expected.video[from..];
     // ffmpeg still reads what lay in its UDP sockets before the seek.
     let left_over = match transport {
-        Transport::Udp => played.video.len().saturating_sub(want.len()).min(LEFT_OVER_MAX),
+        Transport::Udp => played.video.iter().rposition(|frame| frame.hash == want[0].hash).unwrap_or(0),
         Transport::Tcp => 0,
     };
+    if left_over > LEFT_OVER_MAX {
+        return Err(format!("{left_over} pictures came before the key frame"));
+    }
     compare("video", want, &played.video[left_over..], clip.clock)
 }
