@@ -71,7 +71,7 @@ pub enum Step<'a> {
 pub struct PlayPoint {
     /// The media time of `rtptime`, below.
     pub start: MediaTime,
-    /// Where it will end, where known.
+    /// The end that was asked for, if it is one before the recording's own.
     pub end: Option<MediaTime>,
     /// For each track that plays: index, sequence number of its next packet, RTP timestamp of [`Self::start`].
     pub tracks: Vec<(usize, u16, u32)>,
@@ -373,7 +373,7 @@ impl Player {
             let output = output.as_ref().filter(|output| output.active)?;
             Some((track, output.stream.next_sequence(), output.rtptime(&self.clock, start)))
         });
-        PlayPoint { start, end: self.end.or(self.recording.duration()), tracks: tracks.collect() }
+        PlayPoint { start, end: self.end, tracks: tracks.collect() }
     }
 
     /// Reads the next sample of an active track. A step, if that is to be taken instead.
