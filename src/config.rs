@@ -181,7 +181,7 @@ impl Default for Http {
 
 impl Default for Rtp {
     fn default() -> Self {
-        Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(40) }
+        Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(80) }
     }
 }
 

@@ -19,9 +19,9 @@ const LATENESS_MAX: Duration = Duration::from_secs(2);
 /// Stream time between the last sample before a seek and the first one after it: about a picture, so that no two
 /// pictures share a timestamp.
 const SEEK_GAP: MediaTime = MediaTime::from_millis(40);
-/// How long after the last sample's end a client is told that it was the last: it may have packets under way, or in its
-/// reorder queue, and some clients throw those away when they hear it.
-const END_GRACE: Duration = Duration::from_millis(150);
+/// How long after the last sample's end the client of a datagram track is told that it was the last. FFmpeg reads RTCP
+/// before RTP and ends at the goodbye, whatever it has not read yet; on a busy machine that is half a second's worth.
+const END_GRACE: Duration = Duration::from_millis(1000);
 /// The last sample is not taken to last longer than this, whatever the recording's duration says.
 const LAST_SAMPLE_MAX: MediaTime = MediaTime::from_millis(1000);
 /// How long to wait before looking again for what a recorder is still writing.
@@ -44,7 +44,7 @@ pub struct Pacing {
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { lead: Duration::from_millis(40), burst_packets: 90, burst_gap: Duration::from_millis(2) }
+        Self { lead: Duration::from_millis(80), burst_packets: 90, burst_gap: Duration::from_millis(2) }
     }
 }
 
@@ -492,7 +492,10 @@ impl Player {
     fn finish_when_due(&mut self, now: Instant) -> Step<'static> {
         let latest = self.clock.pts_latest;
         let shown = self.end.or(self.recording.duration()).unwrap_or(latest);
-        let due = self.clock.due(shown.clamp(latest, latest + LAST_SAMPLE_MAX)) + END_GRACE;
+        let mut due = self.clock.due(shown.clamp(latest, latest + LAST_SAMPLE_MAX));
+        if self.outputs.iter().flatten().any(|output| output.active && output.is_datagram) {
+            due += END_GRACE;
+        }
         if due > now { Step::Wait(due) } else { self.finish() }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::media::codec::{G711Config, H264Config};
 use crate::media::{Codec, Error, Kind, Next, Note, Reader, Recording, Sample, SeekTo, Track};
-use crate::player::{Pacing, PlayPoint, Player, Step};
+use crate::player::{END_GRACE, Pacing, PlayPoint, Player, Step};
 use crate::rtp::{HEADER_LEN, PacketBatch, PacketWriter, Payloader, RtpStream};
 use crate::time::MediaTime;
 
@@ -276,6 +276,8 @@ pub enum Until {
     Event,
 }
 
+/// How long after the end a viewer of datagrams is told of it, in milliseconds.
+pub const GRACE: u64 = END_GRACE.as_millis() as u64;
 /// Clock rates of the tracks, by number.
 pub const RATES: [u32; 2] = [90_000, 44_100];
 /// Where the timestamps and sequence numbers of each track begin.
@@ -283,9 +285,10 @@ pub const FIRST_RTPTIME: u32 = u32::MAX - 1000;
 pub const FIRST_SEQUENCE: u16 = 65_530;
 
 impl Viewer {
-    /// A viewer of the first `datagram.len()` tracks, all set up; which of them go out as datagrams.
+    /// A viewer of the first `datagram.len()` tracks, all set up; which of them go out as datagrams. All that is due
+    /// within 40 ms leaves at once.
     pub fn new(fake: Fake, datagram: &[bool]) -> Self {
-        Self::with_pacing(fake, datagram, Pacing::default())
+        Self::with_pacing(fake, datagram, Pacing { lead: Duration::from_millis(40), ..Pacing::default() })
     }
 
     pub fn with_pacing(fake: Fake, datagram: &[bool], pacing: Pacing) -> Self {

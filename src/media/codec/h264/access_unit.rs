@@ -139,3 +139,146 @@ fn is_lone_reference(slice: &SliceHeader, sps: &SpsInfo, pps: &PpsInfo) -> bool 
     let one_reference = sps.max_num_ref_frames <= 1 && pps.num_ref_idx_default[0] <= 1;
     one_reference && slice.slice_type == SLICE_I && slice.nal_ref_idc != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::h264::testing::{self, Slice};
+
+    /// The roles of NAL units that follow an SPS for frames and fields, and a PPS.
+    fn roles(nals: &[Vec<u8>]) -> Vec<char> {
+        let mut units = AccessUnits::default();
+        for nal in [testing::sps(0, false), testing::pps(0, false), testing::pps(1, true)] {
+            assert_eq!(units.push(&nal), Role::Before);
+        }
+        nals.iter().map(|nal| letter(units.push(nal))).collect()
+    }
+
+    fn letter(role: Role) -> char {
+        match role {
+            Role::Within => 'w',
+            Role::Before => 'b',
+            Role::Slice => 's',
+            Role::Picture(picture) if picture.is_sync => 'K',
+            Role::Picture(_) => 'P',
+        }
+    }
+
+    const P: Slice = Slice { frame_num: 1, lsb: 2, ..Slice::P };
+
+    #[test]
+    fn each_field_of_7_4_1_2_4_that_differs_begins_a_picture() {
+        let idr = Slice { nal: 0x65, slice_type: 7, ..Slice::P };
+        let top = Slice { field: Some(false), ..P };
+        for (what, first, second, expected) in [
+            ("nothing", P, Slice { first_mb: 5, ..P }, 's'),
+            ("first_mb_in_slice is lower: slices in any order", P, Slice { first_mb: 1, ..P }, 's'),
+            ("slice_type", P, Slice { first_mb: 5, slice_type: 2, ..P }, 's'),
+            ("frame_num", P, Slice { first_mb: 5, frame_num: 2, ..P }, 'P'),
+            ("pic_parameter_set_id", P, Slice { first_mb: 5, pps: 1, redundant_pic_cnt: Some(0), ..P }, 'P'),
+            ("field_pic_flag", P, Slice { first_mb: 5, ..top }, 'P'),
+            ("nal_ref_idc is 0 in one", P, Slice { first_mb: 5, nal: 0x01, ..P }, 'P'),
+            ("nal_ref_idc is not 0 in both", P, Slice { first_mb: 5, nal: 0x21, ..P }, 's'),
+            ("pic_order_cnt_lsb", P, Slice { first_mb: 5, lsb: 4, ..P }, 'P'),
+            ("IdrPicFlag", P, Slice { first_mb: 5, nal: 0x65, ..P }, 'K'),
+            ("idr_pic_id", idr, Slice { first_mb: 5, idr_pic_id: 1, ..idr }, 'K'),
+            ("idr_pic_id is the same", idr, Slice { first_mb: 5, ..idr }, 's'),
+            ("nothing, but the first macroblock comes again", idr, idr, 'K'),
+        ] {
+            let nals = [Slice { first_mb: 9, ..first }.nal(), Slice { first_mb: 0, ..first }.nal(), second.nal()];
+            assert_eq!(roles(&nals)[2], expected, "{what} differs");
+        }
+    }
+
+    #[test]
+    fn what_may_stand_before_a_picture_belongs_to_the_next_one() {
+        let second = Slice { frame_num: 2, lsb: 4, ..P }.nal();
+        for (nal, expected) in [
+            (vec![0x09, 0xf0], 'b'),
+            (vec![0x06, 5, 1, 0, 0x80], 'b'),
+            (testing::sps(0, false), 'b'),
+            (testing::pps(0, false), 'b'),
+            (vec![0x6e, 0x40, 0, 7], 'b'),
+            (vec![0x6f, 0x42], 'b'),
+            (vec![0x0a], 'w'),
+            (vec![0x0b], 'w'),
+            (vec![0x0c, 0xff, 0x80], 'w'),
+            (vec![0x74, 0x40, 0, 7, 0x88], 'w'),
+            (vec![0x18, 1], 'w'),
+            (vec![0x41], 'w'),
+            (vec![0xe1, 0x9a], 'w'),
+            (vec![], 'w'),
+        ] {
+            assert_eq!(roles(&[P.nal(), nal.clone(), second.clone()]), ['P', expected, 'P'], "{nal:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_nal_unit_between_slices_of_a_picture_does_not_part_them() {
+        let prefix = vec![0x6e, 0x40, 0, 7];
+        let nals = [prefix.clone(), P.nal(), prefix, Slice { first_mb: 5, ..P }.nal()];
+        assert_eq!(roles(&nals), ['b', 'P', 'b', 's']);
+    }
+
+    #[test]
+    fn a_delimiter_always_parts_pictures() {
+        assert_eq!(roles(&[P.nal(), vec![0x09, 0xf0], Slice { first_mb: 5, ..P }.nal()]), ['P', 'b', 'P']);
+    }
+
+    #[test]
+    fn both_fields_of_a_frame_are_one_sample() {
+        let top = Slice { field: Some(false), ..P };
+        let bottom = Slice { field: Some(true), lsb: 3, ..P };
+        let next = Slice { frame_num: 2, lsb: 4, ..P };
+        for (what, fields, expected) in [
+            ("top, bottom", vec![top, bottom, next], "PsP"),
+            ("bottom, top", vec![bottom, top, next], "PsP"),
+            ("with slices", vec![top, Slice { first_mb: 4, ..top }, bottom, Slice { first_mb: 4, ..bottom }], "Psss"),
+            ("top, top", vec![top, Slice { lsb: 4, ..top }], "PP"),
+            ("of two frames", vec![top, Slice { frame_num: 2, ..bottom }], "PP"),
+            ("three", vec![top, bottom, Slice { lsb: 4, ..top }], "PsP"),
+            ("IDR and P", vec![Slice { nal: 0x65, ..top }, bottom, next], "KsP"),
+            ("P and IDR", vec![top, Slice { nal: 0x65, ..bottom }], "PK"),
+            ("not referred to and referred to", vec![Slice { nal: 0x01, ..top }, bottom], "PP"),
+            ("a field and a frame", vec![top, Slice { field: None, ..P }], "PP"),
+        ] {
+            let nals: Vec<_> = fields.iter().map(Slice::nal).collect();
+            assert_eq!(roles(&nals).iter().collect::<String>(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_redundant_picture_goes_along_with_its_primary_one() {
+        let primary = Slice { pps: 1, redundant_pic_cnt: Some(0), ..P };
+        let redundant = Slice { redundant_pic_cnt: Some(1), ..primary };
+        let nals = [primary.nal(), redundant.nal(), Slice { frame_num: 2, ..primary }.nal()];
+        assert_eq!(roles(&nals), ['P', 's', 'P']);
+    }
+
+    #[test]
+    fn decoding_can_start_at_a_recovery_point() {
+        let recovery_point = vec![0x06, 5, 1, 0xaa, 6, 1, 0xc4, 0x80];
+        let nals = [recovery_point, P.nal(), Slice { frame_num: 2, lsb: 4, ..P }.nal()];
+        assert_eq!(roles(&nals), ['b', 'K', 'P']);
+        assert!(super::super::is_sync(nals[..2].iter().map(Vec::as_slice)));
+        assert!(!super::super::is_sync(nals[1..].iter().map(Vec::as_slice)));
+    }
+
+    #[test]
+    fn slices_without_parameter_sets_are_nobody_s() {
+        assert_eq!(AccessUnits::default().push(&P.nal()), Role::Within);
+    }
+
+    #[test]
+    fn operation_5_starts_a_sequence() {
+        let mut units = AccessUnits::default();
+        for nal in [testing::sps(0, false), testing::pps(0, false)] {
+            units.push(&nal);
+        }
+        for (mmco5, expected) in [(false, (false, 2)), (true, (true, 0))] {
+            let Role::Picture(picture) = units.push(&Slice { mmco5, ..P }.nal()) else { panic!("no picture") };
+            assert_eq!((picture.starts_sequence, picture.order_count), expected);
+            units.push(&[0x09, 0xf0]);
+        }
+    }
+}

@@ -91,3 +91,84 @@ pub fn parse_avcc(mut r: ByteReader<'_>) -> Result<(H264Config, usize), Error> {
     config.pps.retain(|nal| !nal.is_empty());
     Ok((config, nal_length_size))
 }
+
+/// NAL units for tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use crate::media::codec::rbsp::tests::BitWriter;
+
+    /// An SPS for pictures of 10 by 8 macroblocks, and for fields unless `frame_mbs_only`. frame_num and, in
+    /// pic_order_cnt_type 0, pic_order_cnt_lsb have 4 bits.
+    pub fn sps(poc_type: u32, frame_mbs_only: bool) -> Vec<u8> {
+        let sps = BitWriter::default().u(8, 77).u(8, 0).u(8, 10).ue(0).ue(0).ue(poc_type);
+        let sps = if poc_type == 0 { sps.ue(0) } else { sps };
+        let sps = sps.ue(4).u(1, 0).ue(9).ue(if frame_mbs_only { 7 } else { 3 }).u(1, frame_mbs_only.into());
+        let sps = if frame_mbs_only { sps } else { sps.u(1, 0) };
+        sps.u(1, 1).u(1, 0).u(1, 0).nal(&[0x67])
+    }
+
+    /// A PPS, with redundant_pic_cnt in slices or not.
+    pub fn pps(id: u32, redundant_pic_cnt_present: bool) -> Vec<u8> {
+        let pps = BitWriter::default().ue(id).ue(0).u(2, 0).ue(0).ue(0).ue(0).u(3, 0).se(0).se(0).se(0).u(2, 0);
+        pps.u(1, redundant_pic_cnt_present.into()).nal(&[0x68])
+    }
+
+    /// A slice that refers to [`sps`] and [`pps`].
+    #[derive(Debug, Clone, Copy)]
+    pub struct Slice {
+        pub nal: u8,
+        pub first_mb: u32,
+        pub slice_type: u32,
+        pub pps: u32,
+        pub frame_num: u32,
+        /// `None` where the SPS has frames only.
+        pub frame_mbs_only: bool,
+        /// Top is `false`.
+        pub field: Option<bool>,
+        pub idr_pic_id: u32,
+        pub lsb: u32,
+        pub redundant_pic_cnt: Option<u32>,
+        pub mmco5: bool,
+    }
+
+    impl Slice {
+        /// A P slice of a reference frame, in a stream that may have fields.
+        pub const P: Self = Self {
+            nal: 0x41,
+            first_mb: 0,
+            slice_type: 5,
+            pps: 0,
+            frame_num: 0,
+            frame_mbs_only: false,
+            field: None,
+            idr_pic_id: 0,
+            lsb: 0,
+            redundant_pic_cnt: None,
+            mmco5: false,
+        };
+
+        pub fn nal(&self) -> Vec<u8> {
+            let mut bits = BitWriter::default().ue(self.first_mb).ue(self.slice_type).ue(self.pps).u(4, self.frame_num);
+            if !self.frame_mbs_only {
+                bits = bits.u(1, self.field.is_some().into());
+            }
+            if let Some(bottom) = self.field {
+                bits = bits.u(1, bottom.into());
+            }
+            if self.nal & 0x1f == 5 {
+                bits = bits.ue(self.idr_pic_id);
+            }
+            bits = bits.u(4, self.lsb);
+            if let Some(count) = self.redundant_pic_cnt {
+                bits = bits.ue(count);
+            }
+            if self.slice_type % 5 != 2 {
+                bits = bits.u(2, 0); // num_ref_idx_active_override_flag, ref_pic_list_modification_flag_l0
+            }
+            if self.nal & 0x60 != 0 && self.nal & 0x1f != 5 {
+                bits = if self.mmco5 { bits.u(1, 1).ue(1).ue(3).ue(5).ue(0) } else { bits.u(1, 0) };
+            }
+            bits.u(16, 0xabcd).nal(&[self.nal])
+        }
+    }
+}

@@ -117,3 +117,74 @@ fn by_cycle(slice: &SliceHeader, frame_num: i64, cycle: &Cycle) -> FieldOrder {
     };
     FieldOrder { top, bottom }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::h264::testing;
+
+    /// The order counts of these slices in a stream with this pic_order_cnt_type.
+    fn counts(order: PicOrderCnt, slices: &[SliceHeader]) -> Vec<i64> {
+        let mut sps = SpsInfo::parse(&testing::sps(0, true)).unwrap();
+        sps.order = order;
+        let mut counter = OrderCounter::default();
+        slices.iter().map(|slice| counter.next(slice, &sps)).collect()
+    }
+
+    fn lsb(pic_order_cnt_lsb: u32) -> SliceHeader {
+        SliceHeader { nal_ref_idc: 1, pic_order_cnt_lsb, ..SliceHeader::default() }
+    }
+
+    fn number(frame_num: u32, nal_ref_idc: u8) -> SliceHeader {
+        SliceHeader { nal_ref_idc, frame_num, ..SliceHeader::default() }
+    }
+
+    fn idr(slice: SliceHeader) -> SliceHeader {
+        SliceHeader { idr: true, ..slice }
+    }
+
+    #[test]
+    fn type_0_counts_over_the_wrap_of_its_low_bits() {
+        let b = |order_cnt_lsb| SliceHeader { nal_ref_idc: 0, ..lsb(order_cnt_lsb) };
+        let slices = [idr(lsb(0)), lsb(6), b(2), b(4), lsb(12), lsb(2), b(14), lsb(10), idr(lsb(0)), lsb(14)];
+        let order = PicOrderCnt::Lsb { log2_max: 4 };
+        assert_eq!(counts(order, &slices), [0, 6, 2, 4, 12, 18, 14, 26, 0, -2]);
+    }
+
+    #[test]
+    fn type_0_takes_the_earlier_field_and_restarts_after_operation_5() {
+        let order = PicOrderCnt::Lsb { log2_max: 4 };
+        let bottom_first = SliceHeader { delta_pic_order_cnt_bottom: -1, ..lsb(5) };
+        let restart = SliceHeader { mmco5: true, ..bottom_first };
+        assert_eq!(counts(order, &[idr(lsb(0)), bottom_first, restart, lsb(3), lsb(13)]), [0, 4, 0, 3, -3]);
+    }
+
+    #[test]
+    fn type_1_adds_the_offsets_of_its_cycle() {
+        let cycle = Cycle {
+            delta_always_zero: true,
+            offset_for_non_ref_pic: -2,
+            offset_for_top_to_bottom_field: 1,
+            offsets_for_ref_frame: vec![4, 6],
+        };
+        // I P b P b, and frame_num wraps at 16.
+        let slices = [idr(number(0, 1)), number(1, 1), number(2, 0), number(2, 1), number(3, 0), number(15, 1)];
+        let mut expected = vec![0, 4, 2, 10, 8, 74];
+        assert_eq!(counts(PicOrderCnt::Cycle(cycle.clone()), &slices), expected);
+        let wrapped = [&slices[..], &[number(0, 1), number(1, 1)]].concat();
+        expected.extend([80, 84]);
+        assert_eq!(counts(PicOrderCnt::Cycle(cycle), &wrapped), expected);
+    }
+
+    #[test]
+    fn type_2_counts_in_decode_order() {
+        let slices = [idr(number(0, 1)), number(1, 0), number(1, 1), number(15, 1), number(0, 1), number(1, 0)];
+        assert_eq!(counts(PicOrderCnt::DecodeOrder, &slices), [0, 1, 2, 30, 32, 33]);
+    }
+
+    #[test]
+    fn a_stream_may_begin_anywhere() {
+        assert_eq!(counts(PicOrderCnt::Lsb { log2_max: 4 }, &[lsb(14), lsb(12), lsb(2)]), [14, 12, 18]);
+        assert_eq!(counts(PicOrderCnt::DecodeOrder, &[number(9, 1), number(10, 1)]), [18, 20]);
+    }
+}

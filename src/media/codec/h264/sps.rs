@@ -341,3 +341,96 @@ fn skip_slice_groups(r: &mut Bits<'_>, count: u32) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::rbsp::tests::BitWriter;
+    use h264_reader::nal::sps::SeqParameterSet;
+    use h264_reader::nal::{Nal, RefNal};
+
+    /// SPS of x264 (1080p; interlaced; 4:2:2 with HRD), of a camera, of conformance streams and of openh264.
+    const SAMPLES: [&[u8]; 6] = [
+        b"\x67\x64\x00\x28\xac\xb4\x03\xc0\x11\x3f\x2e\x02\x20\x00\x00\x03\x00\x20\x00\x00\x06\x41\xe3\x06\x54",
+        b"\x67\x64\x00\x15\xac\xd9\x42\x88\xfd\xe0\x22\x00\x00\x03\x00\x02\x00\x00\x03\x00\x64\x3e\x28\x53\x2c",
+        b"\x67\x7a\x00\x1e\xb6\xcd\x94\x0b\x41\x26\xc0\x44\x00\x00\x03\x00\x04\x00\x00\x03\x00\xc9\x89\x80\x03\xd0\
+          \x90\x00\x7a\x12\x93\x0c\x01\xe2\xc5\xb2\xc0",
+        b"\x67\x64\x00\x29\xac\x1b\x1a\x80\x78\x02\x27\xe5\xc0\x5b\x80\x80\x80\xa0\x00\x00\x7d\x00\x00\x1d\x4c\x13\
+          \x7d\x40",
+        b"\x67\x42\xe0\x15\x8d\x94\xc1\x62\x72",
+        b"\x67\x42\x00\x34\xf3\x00\xf0\x04\x4f\xca\x80",
+    ];
+
+    #[test]
+    fn size_and_rate_are_what_another_parser_reads() {
+        for nal in SAMPLES {
+            let ours = SpsInfo::parse(nal).unwrap();
+            let theirs = SeqParameterSet::from_bits(RefNal::new(nal, &[], true).rbsp_bits()).unwrap();
+            assert_eq!((ours.width, ours.height), theirs.pixel_dimensions().unwrap(), "{nal:02x?}");
+            assert_eq!(ours.frame_rate.map(FrameRate::as_f64), theirs.fps(), "{nal:02x?}");
+            let restriction = theirs.vui_parameters.and_then(|vui| vui.bitstream_restrictions);
+            let told = restriction.map(|restriction| restriction.max_num_reorder_frames);
+            assert_eq!(ours.reorder_told.then_some(u32::from(ours.reorder_frames)), told, "{nal:02x?}");
+            assert_eq!(ours.max_num_ref_frames, theirs.max_num_ref_frames, "{nal:02x?}");
+        }
+    }
+
+    /// The first fields of an SPS up to max_num_ref_frames, in pictures of `width` by `height` macroblocks.
+    fn sps(profile_idc: u32, level_idc: u32, poc_type: u32, width: u32, height: u32) -> BitWriter {
+        let sps = BitWriter::default().u(8, profile_idc).u(8, 0).u(8, level_idc).ue(0).ue(0).ue(poc_type);
+        let sps = if poc_type == 0 { sps.ue(0) } else { sps };
+        sps.ue(1).u(1, 0).ue(width - 1).ue(height - 1).u(1, 1).u(1, 1).u(1, 0)
+    }
+
+    #[test]
+    fn without_a_told_bound_reordering_is_bounded_by_the_level() {
+        for (profile_idc, level_idc, poc_type, width, height, expected) in [
+            (77, 40, 0, 120, 68, 4),
+            (77, 51, 0, 120, 68, 16),
+            (77, 10, 0, 11, 9, 4),
+            (77, 30, 2, 45, 36, 0),
+            // A picture beyond its level: as many as are referred to.
+            (77, 31, 0, 240, 135, 1),
+        ] {
+            let nal = sps(profile_idc, level_idc, poc_type, width, height).u(1, 0).nal(&[0x67]);
+            let sps = SpsInfo::parse(&nal).unwrap();
+            assert_eq!(
+                (sps.reorder_frames, sps.reorder_told),
+                (expected, false),
+                "level {level_idc}, {width}x{height}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cameras_get_wrong_costs_no_more_than_itself() {
+        // A picture larger than its level allows, which h264-reader refuses.
+        let nal = sps(77, 31, 0, 240, 135).u(1, 0).nal(&[0x67]);
+        assert!(SeqParameterSet::from_bits(RefNal::new(&nal, &[], true).rbsp_bits()).is_err());
+        assert_eq!(SpsInfo::parse(&nal).map(|sps| (sps.width, sps.height)), Some((3840, 2160)));
+        // A VUI that is cut off behind the rate.
+        let vui = sps(77, 31, 0, 80, 45).u(1, 1).u(4, 0).u(1, 1).u(32, 1001).u(32, 60_000).u(1, 1);
+        let read = SpsInfo::parse(&vui.nal(&[0x67])).unwrap();
+        assert_eq!(read.frame_rate.map(|rate| rate.time_of(30_000).as_nanos()), Some(1_001_000_000_000));
+        // A rate of millions.
+        let vui = sps(77, 31, 0, 80, 45).u(1, 1).u(4, 0).u(1, 1).u(32, 1).u(32, 90_000_000).u(1, 1);
+        assert_eq!(SpsInfo::parse(&vui.nal(&[0x67])).unwrap().frame_rate, None);
+    }
+
+    #[test]
+    fn no_prefix_of_a_parameter_set_and_no_flipped_bit_does_harm() {
+        for nal in SAMPLES {
+            for len in 0..nal.len() {
+                let _ = (SpsInfo::parse(&nal[..len]), PpsInfo::parse(&nal[..len]));
+            }
+            for bit in 0..nal.len() * 8 {
+                let mut nal = nal.to_vec();
+                nal[bit / 8] ^= 0x80 >> (bit % 8);
+                let _ = SpsInfo::parse(&nal);
+                nal[0] = 0x68;
+                let _ = PpsInfo::parse(&nal);
+            }
+        }
+        assert_eq!(SpsInfo::parse(&[]), None);
+    }
+}

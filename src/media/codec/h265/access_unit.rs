@@ -130,7 +130,7 @@ impl AccessUnits {
         };
         let order_count = msb + lsb;
         let temporal_id_plus1 = nal[1] & 7;
-        let sub_layer_non_reference = nal_type <= 14 && nal_type % 2 == 0;
+        let sub_layer_non_reference = nal_type <= 14 && nal_type & 1 == 0;
         let is_leading = RADL.contains(&nal_type) || RASL.contains(&nal_type);
         if temporal_id_plus1 <= 1 && !sub_layer_non_reference && !is_leading {
             self.previous = Some(order_count);
@@ -178,5 +178,143 @@ impl SliceHeader {
             log2_max_pic_order_cnt_lsb: sps.log2_max_pic_order_cnt_lsb,
             reorder_max: usize::from(sps.reorder_pictures),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::rbsp::tests::BitWriter;
+
+    const TRAIL_R: u8 = 1;
+    const TRAIL_N: u8 = 0;
+    const RADL_N: u8 = 6;
+    const RASL_N: u8 = 8;
+    const BLA_W_LP: u8 = 16;
+    const IDR_W_RADL: u8 = 19;
+    const CRA: u8 = 21;
+
+    fn header(nal_type: u8) -> [u8; 2] {
+        [nal_type << 1, 1]
+    }
+
+    /// An SPS with 4 bits of order count, reordering of 2.
+    fn sps() -> Vec<u8> {
+        let sps = BitWriter::default().u(8, 1).u(32, 0).u(32, 0).u(32, 0).ue(0).ue(1).ue(64).ue(64).u(1, 0);
+        let sps = sps.ue(0).ue(0).ue(0).u(1, 1).ue(4).ue(2).ue(0).ue(0).ue(3).ue(0).ue(3).ue(0).ue(0);
+        sps.u(4, 0).ue(0).u(4, 0).nal(&header(NAL_SPS))
+    }
+
+    fn pps(id: u32, output_flag_present: bool, num_extra_slice_header_bits: u32) -> Vec<u8> {
+        let pps = BitWriter::default().ue(id).ue(0).u(1, 0).u(1, output_flag_present.into());
+        pps.u(3, num_extra_slice_header_bits).u(16, 0).nal(&header(NAL_PPS))
+    }
+
+    /// The first slice segment of a picture.
+    fn slice(nal_type: u8, lsb: u32) -> Vec<u8> {
+        let slice = BitWriter::default().u(1, 1);
+        let slice = if is_irap(nal_type) { slice.u(1, 0) } else { slice };
+        let slice = slice.ue(0).ue(1);
+        let slice = if nal_type == IDR_W_RADL { slice } else { slice.u(4, lsb) };
+        slice.u(32, 0).nal(&header(nal_type))
+    }
+
+    fn started() -> AccessUnits {
+        let mut units = AccessUnits::default();
+        assert_eq!(units.push(&sps()), Role::Before);
+        assert_eq!(units.push(&pps(0, false, 0)), Role::Before);
+        units
+    }
+
+    fn picture(role: Role) -> Picture {
+        let Role::Picture(picture) = role else { panic!("{role:?} is no picture") };
+        picture
+    }
+
+    /// Order counts and output of the pictures of a stream.
+    fn pictures(slices: &[(u8, u32)]) -> Vec<(i64, Output)> {
+        let mut units = started();
+        let pictures = slices.iter().map(|(nal_type, lsb)| picture(units.push(&slice(*nal_type, *lsb))));
+        pictures.map(|picture| (picture.order_count, picture.output)).collect()
+    }
+
+    #[test]
+    fn order_counts_go_on_over_the_wrap_and_begin_anew_with_idr_and_bla() {
+        use Output::Shown;
+        let stream = [(IDR_W_RADL, 0), (TRAIL_R, 6), (TRAIL_N, 3), (TRAIL_R, 12), (TRAIL_R, 2), (TRAIL_N, 15)];
+        let counts = [(0, Shown), (6, Shown), (3, Shown), (12, Shown), (18, Shown), (15, Shown)];
+        assert_eq!(pictures(&stream), counts);
+        let again = [&stream[..], &[(BLA_W_LP, 9), (TRAIL_R, 1), (IDR_W_RADL, 0), (TRAIL_R, 2)]].concat();
+        let expected = [&counts[..], &[(9, Shown), (17, Shown), (0, Shown), (2, Shown)]].concat();
+        assert_eq!(pictures(&again), expected);
+    }
+
+    #[test]
+    fn pictures_that_others_are_not_counted_from_do_not_move_the_count() {
+        // After RASL, RADL and sub-layer non-reference pictures with lsb 8, lsb 0 is still that of the CRA picture.
+        for (nal_type, output) in
+            [(RASL_N, Output::Undecodable), (RADL_N, Output::Shown), (TRAIL_N, Output::Shown), (TRAIL_R, Output::Shown)]
+        {
+            let counts = pictures(&[(CRA, 1), (nal_type, 8), (TRAIL_R, 15)]);
+            let last = if nal_type == TRAIL_R { 15 } else { -1 };
+            assert_eq!(counts, [(1, Output::Shown), (8, output), (last, Output::Shown)], "nal_unit_type {nal_type}");
+        }
+    }
+
+    #[test]
+    fn rasl_pictures_are_lost_where_decoding_starts_and_only_there() {
+        let mut units = started();
+        let mut outputs = Vec::new();
+        let end_of_sequence = header(NAL_EOS).to_vec();
+        let (cra, rasl, trail) = (slice(CRA, 8), slice(RASL_N, 6), slice(TRAIL_R, 10));
+        let bla = slice(BLA_W_LP, 8);
+        for nal in [&cra, &rasl, &trail, &cra, &rasl, &end_of_sequence, &cra, &rasl, &cra, &rasl, &bla, &rasl] {
+            if let Role::Picture(picture) = units.push(nal) {
+                outputs.push((picture.starts_sequence, picture.output));
+            }
+        }
+        use Output::{Shown, ShownUnlessStarted, Undecodable};
+        let lost = [(true, Shown), (false, Undecodable)];
+        let kept = [(false, Shown), (false, ShownUnlessStarted)];
+        assert_eq!(outputs, [&lost[..], &[(false, Shown)], &kept, &lost, &kept, &lost].concat());
+
+        let mut resumed = AccessUnits::with_sets(Arc::clone(units.sets()), false);
+        assert!(!picture(resumed.push(&cra)).starts_sequence);
+        assert_eq!(picture(resumed.push(&rasl)).output, ShownUnlessStarted);
+    }
+
+    #[test]
+    fn extra_bits_and_output_flags_of_the_slice_header_are_respected() {
+        let mut units = started();
+        units.push(&pps(0, true, 3));
+        for pic_output in [false, true] {
+            let slice = BitWriter::default().u(1, 1).ue(0).u(3, 0b101).ue(1).u(1, pic_output.into()).u(4, 7);
+            let picture = picture(units.push(&slice.u(32, 0).nal(&header(TRAIL_R))));
+            let output = if pic_output { Output::Shown } else { Output::Hidden };
+            assert_eq!((picture.order_count, picture.output, picture.reorder_max), (7, output, 2));
+        }
+    }
+
+    #[test]
+    fn each_nal_unit_goes_with_the_picture_that_7_4_2_4_4_says() {
+        let further_slice = BitWriter::default().u(1, 0).ue(0).u(32, 0).nal(&header(TRAIL_R));
+        let mut other_layer = slice(TRAIL_R, 2);
+        other_layer[1] |= 1 << 3;
+        let mut rows = vec![(further_slice, Role::Slice), (other_layer, Role::Within), (vec![0x02], Role::Within)];
+        for nal_type in [NAL_VPS, NAL_SPS, NAL_PPS, NAL_AUD, NAL_SEI_PREFIX, 41, 44, 48, 55] {
+            rows.push((header(nal_type).to_vec(), Role::Before));
+        }
+        for nal_type in [NAL_EOS, NAL_EOB, 38, 40, 45, 47, 56, 63, 10, 22, 31] {
+            rows.push((header(nal_type).to_vec(), Role::Within));
+        }
+        let mut forbidden = slice(TRAIL_R, 2);
+        forbidden[0] |= 0x80;
+        rows.push((forbidden, Role::Within));
+        for (nal, role) in rows {
+            let mut units = started();
+            units.push(&slice(IDR_W_RADL, 0));
+            assert_eq!(units.push(&nal), role, "{nal:02x?}");
+        }
+        assert_eq!(AccessUnits::default().push(&slice(IDR_W_RADL, 0)), Role::Within, "without parameter sets");
     }
 }

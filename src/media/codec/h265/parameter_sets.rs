@@ -265,3 +265,83 @@ impl PpsInfo {
         Some(Self { id, sps_id, output_flag_present: r.flag()?, num_extra_slice_header_bits: r.bits(3)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::rbsp::tests::BitWriter;
+
+    /// SPS of x265: 4:2:0; cropped; with HRD and two sub-layers; 4:4:4 with scaling lists.
+    const SPS: [&[u8]; 4] = [
+        b"\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x1e\xa0\x10\x20\x61\x65\x95\x9a\x49\
+          \x32\xbc\x05\xa0\x20\x00\x00\x03\x00\x20\x00\x00\x03\x03\x21",
+        b"\x42\x01\x01\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\xa0\x0a\x08\x0f\x1d\xf9\x65\x66\
+          \x92\x4c\xaf\xff\x16\x9e\x16\x87\x68\x08\x00\x00\x03\x00\x08\x00\x00\x03\x00\xc8\x40",
+        b"\x42\x01\x02\x01\x60\x00\x00\x03\x00\x90\x00\x00\x03\x00\x00\x03\x00\x3c\x00\x00\xa0\x10\x20\x61\x65\x95\
+          \x8a\x2b\x15\x24\x99\x5e\x02\xd0\x10\x00\x00\x3e\x90\x00\x05\xdc\x06\x00\xc9\x05\xe0\x01\xe8\x40\x00\x7a\
+          \x12\xe0\x01\xe8\x40\x00\x7a\x12\x20",
+        b"\x42\x01\x01\x04\x08\x00\x00\x03\x00\x9e\x08\x00\x00\x03\x00\x00\x1e\x90\x04\x10\x62\xcb\x75\x72\x72\xbc\
+          \x05\xa0\x20\x00\x00\x03\x00\x20\x00\x00\x03\x03\x21",
+    ];
+
+    #[test]
+    fn size_rate_and_reordering_are_what_ffprobe_reads() {
+        let expected = [(128, 96, 25.0, 2), (316, 240, 25.0, 2), (128, 96, 24_000.0 / 1001.0, 2), (64, 48, 25.0, 0)];
+        for (nal, (width, height, rate, reorder)) in SPS.iter().zip(expected) {
+            let sps = SpsInfo::parse(nal).unwrap();
+            assert_eq!((sps.width, sps.height, sps.reorder_pictures), (width, height, reorder), "{nal:02x?}");
+            assert_eq!(sps.frame_rate.map(FrameRate::as_f64), Some(rate), "{nal:02x?}");
+        }
+    }
+
+    /// An SPS with a VUI, up to frame_field_info_present_flag.
+    fn sps_with_vui() -> BitWriter {
+        let sps = BitWriter::default().u(8, 1).u(32, 0).u(32, 0).u(32, 0).ue(0).ue(1).ue(640).ue(360).u(1, 0);
+        let sps = sps.ue(0).ue(0).ue(4).u(1, 1).ue(4).ue(2).ue(0).ue(0).ue(3).ue(0).ue(3).ue(0).ue(0);
+        // Reference picture sets: one by itself, two that are predicted from the one before.
+        let sps = sps.u(4, 0).ue(3).ue(1).ue(1).ue(0).u(1, 1).ue(0).u(1, 1);
+        let sps = sps.u(2, 0b10).ue(0).u(1, 1).u(2, 0b00).u(2, 0b01).u(2, 0b10).ue(0).u(3, 0b111);
+        sps.u(1, 1).ue(1).u(8, 0).u(1, 0).u(2, 0).u(1, 1).u(4, 0).u(3, 0)
+    }
+
+    #[test]
+    fn a_vui_without_its_display_window_flag_is_understood() {
+        for (what, vui) in [
+            ("no window", sps_with_vui().u(1, 0)),
+            ("a window", sps_with_vui().u(1, 1).ue(0).ue(8).ue(0).ue(8)),
+            ("the flag is missing", sps_with_vui()),
+        ] {
+            let nal = vui.u(1, 1).u(32, 1001).u(32, 60_000).u(1, 0).u(1, 0).nal(&[0x42, 1]);
+            let sps = SpsInfo::parse(&nal).unwrap();
+            assert_eq!(sps.frame_rate.map(FrameRate::as_f64), Some(60_000.0 / 1001.0), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_vps_may_tell_the_rate() {
+        let vps = |timing: bool| {
+            let vps = BitWriter::default().u(12, 0x0ff).u(3, 0).u(17, 0x1ffff).u(32, 0).u(32, 0).u(32, 0);
+            let vps = vps.u(1, 1).ue(4).ue(2).ue(0).u(6, 0).ue(1).u(1, 1).u(1, timing.into());
+            vps.u(32, 1).u(32, 50).nal(&[0x40, 1])
+        };
+        assert_eq!(vps_frame_rate(&vps(true)), FrameRate::new(50, 1));
+        assert_eq!(vps_frame_rate(&vps(false)), None);
+    }
+
+    #[test]
+    fn no_prefix_of_a_parameter_set_and_no_flipped_bit_does_harm() {
+        for nal in SPS {
+            for len in 0..nal.len() {
+                let _ = (SpsInfo::parse(&nal[..len]), PpsInfo::parse(&nal[..len]), vps_frame_rate(&nal[..len]));
+            }
+            for bit in 0..nal.len() * 8 {
+                let mut nal = nal.to_vec();
+                nal[bit / 8] ^= 0x80 >> (bit % 8);
+                for nal_type in [NAL_SPS, NAL_PPS, NAL_VPS] {
+                    nal[0] = nal_type << 1;
+                    let _ = (SpsInfo::parse(&nal), PpsInfo::parse(&nal), vps_frame_rate(&nal));
+                }
+            }
+        }
+    }
+}

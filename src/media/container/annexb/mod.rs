@@ -9,6 +9,8 @@ mod index;
 mod pictures;
 mod reader;
 mod sniff;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -139,16 +141,15 @@ fn find_begin(window: &mut Window, end: u64, format: Format) -> Result<Begin, Er
         Format::H265 => Sets::H265(Arc::default()),
     };
     let mut walk = Pictures::new(0, end, Sync { sets, starts_sequence: true });
-    let (mut first_at, mut left_out) = (None, 0);
+    let mut first_at = None;
     while let Some(unit) = walk.next(window)? {
-        let first_at = *first_at.get_or_insert(unit.at);
+        first_at.get_or_insert(unit.at);
         if let Some(sync) = unit.sync {
             let sync = Sync { starts_sequence: true, ..sync };
-            let text = format!("{left_out} pictures before the first key frame are left out");
-            let note = Note { at: Some(first_at), text };
-            return Ok(Begin { at: unit.at, sync, notes: if left_out > 0 { vec![note] } else { vec![] } });
+            let text = format!("no key frame in the first {} bytes: they are left out", unit.at);
+            let notes = if unit.at > 0 { vec![Note { at: Some(0), text }] } else { vec![] };
+            return Ok(Begin { at: unit.at, sync, notes });
         }
-        left_out += 1;
         if unit.at > KEY_FRAME_SEARCH_LEN {
             break;
         }

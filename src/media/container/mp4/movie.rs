@@ -1,0 +1,242 @@
+//! The `moov` box (ISO/IEC 14496-12 section 8.2): what it says of the movie and of each track, and where the sample
+//! tables lie. What a sample entry means is `sample_entry`'s, what a sample table says `table`'s.
+
+use super::boxes::{BoxAt, FourCc, version_and_flags, visit};
+use super::table::SampleTable;
+use crate::media::Error;
+use crate::media::bits::ByteReader;
+use crate::media::io::Window;
+
+/// Tracks of one file that are looked at.
+const TRACKS_MAX: usize = 64;
+
+/// Edits of one track that are read: any number of empty ones is odd, and one real one is all that is honoured.
+const EDITS_MAX: u32 = 64;
+
+/// What `moov` says.
+#[derive(Debug, Default)]
+pub struct Movie {
+    /// Ticks a second of the durations in edit lists.
+    pub timescale: u32,
+    /// In the order of the file.
+    pub traks: Vec<Trak>,
+    /// What samples in fragments are like unless the fragment says otherwise, by track id.
+    pub trex: Vec<(u32, Trex)>,
+    /// The first damage in it.
+    pub problem: Option<Error>,
+}
+
+/// Defaults for samples in fragments (`trex`, section 8.8.3; `tfhd`, section 8.8.7).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trex {
+    /// Number of the sample entry, from 1.
+    pub description: u32,
+    /// In ticks of the track.
+    pub duration: u32,
+    /// In bytes.
+    pub size: u32,
+    /// As section 8.8.3.1 has them.
+    pub flags: u32,
+}
+
+/// What a `trak` says.
+#[derive(Debug, Default)]
+pub struct Trak {
+    /// Where it begins.
+    pub at: u64,
+    /// The id that fragments refer to.
+    pub id: u32,
+    /// Kind of media, such as `vide`.
+    pub handler: FourCc,
+    /// Ticks a second; at least 1.
+    pub timescale: u32,
+    /// In ticks, as `mdhd` has it; 0 where it does not tell.
+    pub duration: u64,
+    /// Edit list.
+    pub edits: Vec<Edit>,
+    /// compositionToDTSShift of `cslg` (section 8.6.1.4), in ticks.
+    pub composition_shift: Option<i32>,
+    /// The sample description, in the file.
+    pub stsd: Option<BoxAt>,
+    /// The sample tables, in the file.
+    pub tables: Tables,
+    /// The first damage in it.
+    pub problem: Option<Error>,
+}
+
+/// Where the boxes of a sample table lie (section 8.6 and 8.7).
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// Decoding times.
+    pub stts: Option<BoxAt>,
+    /// Composition offsets.
+    pub ctts: Option<BoxAt>,
+    /// Sync samples.
+    pub stss: Option<BoxAt>,
+    /// Samples to chunks.
+    pub stsc: Option<BoxAt>,
+    /// Sample sizes: `stsz` or `stz2`.
+    pub stsz: Option<BoxAt>,
+    /// Chunk offsets: `stco` or `co64`.
+    pub stco: Option<BoxAt>,
+}
+
+/// One entry of an edit list (section 8.6.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edit {
+    /// In ticks of the movie.
+    pub duration: u64,
+    /// Where in the media it begins, in ticks of the track; `None` for an empty edit.
+    pub media_time: Option<i64>,
+}
+
+impl Movie {
+    /// Reads `moov`; what is not broken is kept.
+    ///
+    /// # Errors
+    /// [`Error::Io`] only.
+    pub fn read(window: &mut Window, moov: &BoxAt) -> Result<Self, Error> {
+        let mut movie = Self { timescale: 1, ..Self::default() };
+        let walked = visit(window, moov, |window, found| {
+            match &found.kind.0 {
+                b"trak" if movie.traks.len() < TRACKS_MAX => movie.traks.push(Trak::read(window, &found)?),
+                b"mvhd" => movie.timescale = read_mvhd(window, &found)?,
+                b"mvex" => return Ok(true),
+                b"trex" if movie.trex.len() < TRACKS_MAX => movie.trex.push(read_trex(window, &found)?),
+                _ => {}
+            }
+            Ok(false)
+        });
+        movie.problem = walked?.or_else(|| moov.is_cut.then(|| Error::truncated("moov", moov.end)));
+        Ok(movie)
+    }
+}
+
+impl Trak {
+    fn read(window: &mut Window, trak: &BoxAt) -> Result<Self, Error> {
+        let mut read = Self { at: trak.at, timescale: 1, ..Self::default() };
+        let damage = visit(window, trak, |window, found| read.read_box(window, found))?;
+        read.problem = damage.or_else(|| trak.is_cut.then(|| Error::truncated("trak", trak.end)));
+        Ok(read)
+    }
+
+    /// Takes what `found` says; true where there are boxes inside that matter.
+    fn read_box(&mut self, window: &mut Window, found: BoxAt) -> Result<bool, Error> {
+        match &found.kind.0 {
+            b"mdia" | b"minf" | b"stbl" | b"edts" => return Ok(true),
+            b"tkhd" => self.id = read_tkhd(window, &found)?,
+            b"mdhd" => (self.timescale, self.duration) = read_mdhd(window, &found)?,
+            b"hdlr" if self.handler == FourCc::default() => self.handler = read_hdlr(window, &found)?,
+            b"elst" => self.edits = read_elst(window, &found)?,
+            b"cslg" => self.composition_shift = read_cslg(window, &found)?,
+            b"stsd" => self.stsd = Some(found),
+            b"stts" => self.tables.stts = Some(found),
+            b"ctts" => self.tables.ctts = Some(found),
+            b"stss" => self.tables.stss = Some(found),
+            b"stsc" => self.tables.stsc = Some(found),
+            b"stsz" | b"stz2" => self.tables.stsz = Some(found),
+            b"stco" | b"co64" => self.tables.stco = Some(found),
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// The sample tables; empty ones where the samples are in fragments only.
+    ///
+    /// # Errors
+    /// When a table that the others need is missing or broken.
+    pub fn sample_table(&self, window: &mut Window) -> Result<SampleTable, Error> {
+        SampleTable::read(window, &self.tables, self.at)
+    }
+
+    /// What is added to a time of the media to have it on the timeline of the presentation, in ticks of the track,
+    /// and whether the edit list says more than that.
+    pub fn presentation_shift(&self, movie_timescale: u32) -> (i64, bool) {
+        let mut empty: u64 = 0;
+        for (index, edit) in self.edits.iter().enumerate() {
+            match edit.media_time {
+                None => empty = empty.saturating_add(edit.duration),
+                Some(media_time) => {
+                    let delay = rescale(empty, movie_timescale, self.timescale);
+                    return (delay.saturating_sub(media_time), index + 1 < self.edits.len());
+                }
+            }
+        }
+        (0, !self.edits.is_empty())
+    }
+}
+
+/// `ticks` of a clock of `from` Hz on one of `to` Hz, rounded to nearest.
+fn rescale(ticks: u64, from: u32, to: u32) -> i64 {
+    let from = u128::from(from.max(1));
+    let scaled = (u128::from(ticks) * u128::from(to) + from / 2) / from;
+    i64::try_from(scaled).unwrap_or(i64::MAX)
+}
+
+fn read_mvhd(window: &mut Window, found: &BoxAt) -> Result<u32, Error> {
+    let body = found.load(window, "mvhd")?;
+    let mut r = ByteReader::new(&body, found.body, "mvhd");
+    let (version, _) = version_and_flags(&mut r)?;
+    r.skip(if version == 1 { 16 } else { 8 })?; // creation, modification
+    Ok(r.u32()?.max(1))
+}
+
+fn read_tkhd(window: &mut Window, found: &BoxAt) -> Result<u32, Error> {
+    let body = found.load(window, "tkhd")?;
+    let mut r = ByteReader::new(&body, found.body, "tkhd");
+    let (version, _) = version_and_flags(&mut r)?;
+    r.skip(if version == 1 { 16 } else { 8 })?;
+    r.u32()
+}
+
+fn read_mdhd(window: &mut Window, found: &BoxAt) -> Result<(u32, u64), Error> {
+    let body = found.load(window, "mdhd")?;
+    let mut r = ByteReader::new(&body, found.body, "mdhd");
+    let (version, _) = version_and_flags(&mut r)?;
+    r.skip(if version == 1 { 16 } else { 8 })?;
+    let timescale = r.u32()?.max(1);
+    // All ones: the duration is not known (section 8.4.2.3).
+    let duration = match version {
+        1 => Some(r.u64()?).filter(|duration| *duration != u64::MAX),
+        _ => Some(r.u32()?).filter(|duration| *duration != u32::MAX).map(u64::from),
+    };
+    Ok((timescale, duration.unwrap_or(0)))
+}
+
+fn read_hdlr(window: &mut Window, found: &BoxAt) -> Result<FourCc, Error> {
+    let bytes = window.bytes(found.body, found.body_len().min(12) as usize, "hdlr")?;
+    let mut r = ByteReader::new(bytes, found.body, "hdlr");
+    r.skip(8)?;
+    Ok(FourCc(r.array()?))
+}
+
+fn read_elst(window: &mut Window, found: &BoxAt) -> Result<Vec<Edit>, Error> {
+    let body = found.load(window, "elst")?;
+    let mut r = ByteReader::new(&body, found.body, "elst");
+    let (version, _) = version_and_flags(&mut r)?;
+    let mut edits = Vec::new();
+    for _ in 0..r.u32()?.min(EDITS_MAX) {
+        let (duration, media_time) = match version {
+            1 => (r.u64()?, r.i64()?),
+            _ => (u64::from(r.u32()?), i64::from(r.i32()?)),
+        };
+        r.skip(4)?; // media rate
+        edits.push(Edit { duration, media_time: Some(media_time).filter(|time| *time >= 0) });
+    }
+    Ok(edits)
+}
+
+fn read_cslg(window: &mut Window, found: &BoxAt) -> Result<Option<i32>, Error> {
+    let body = found.load(window, "cslg")?;
+    let mut r = ByteReader::new(&body, found.body, "cslg");
+    let (version, _) = version_and_flags(&mut r)?;
+    Ok(if version == 0 { Some(r.i32()?) } else { i32::try_from(r.i64()?).ok() })
+}
+
+fn read_trex(window: &mut Window, found: &BoxAt) -> Result<(u32, Trex), Error> {
+    let body = found.load(window, "trex")?;
+    let mut r = ByteReader::new(&body, found.body, "trex");
+    version_and_flags(&mut r)?;
+    let id = r.u32()?;
+    Ok((id, Trex { description: r.u32()?, duration: r.u32()?, size: r.u32()?, flags: r.u32()? }))
+}

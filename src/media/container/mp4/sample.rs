@@ -1,0 +1,21 @@
+//! What sample tables and fragments both yield: a place in the file with times.
+
+/// One sample, or the PCM frames of a whole chunk, found but not read. Times are in ticks of the track and on the
+/// timeline of the media, before the edit list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Where it begins, in bytes from the start of the file.
+    pub at: u64,
+    /// In bytes.
+    pub len: u64,
+    /// When it is to be decoded.
+    pub dts: i64,
+    /// When it is to be shown.
+    pub pts: i64,
+    /// How long it lasts.
+    pub duration: u64,
+    /// Decoding can start here.
+    pub is_sync: bool,
+    /// Number of its sample entry, from 1.
+    pub description: u32,
+}
