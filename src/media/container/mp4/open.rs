@@ -225,7 +225,7 @@ impl Mp4 {
                 Kind::Video => frame_rate(&self.source, stream, samples)?,
                 Kind::Audio => None,
             };
-            self.tracks.push(Track { codec: base.codec.clone(), duration, bitrate, frame_rate });
+            self.tracks.push(Track { codec: base.codec.clone(), duration, shown_until: None, bitrate, frame_rate });
         }
         self.duration = self.tracks.iter().filter_map(|track| track.duration).max();
         Ok(())
