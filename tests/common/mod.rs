@@ -27,7 +27,7 @@ pub struct Server {
 impl Server {
     /// Serves `root` on a port that the kernel picks, on the loopback interface only.
     pub fn start(root: &Path) -> Self {
-        Self::start_with(&["--bind", "127.0.0.1", "--port", "0", &root.to_string_lossy()])
+        Self::start_with(&["--bind", "127.0.0.1", "--port", "0", "--http-port", "0", &root.to_string_lossy()])
     }
 
     /// Runs the server with these arguments and waits for its banner. Panics, with all it wrote, if none comes.
@@ -101,10 +101,13 @@ impl Drop for Server {
     }
 }
 
-/// The first `rtsp://.../` that stands on a whole line of its own: earlier, the port is not certain to be complete.
+/// The first `rtsp://host:port/` of the banner. Its line must be complete, else the port may not be.
 fn banner_url(log: &str) -> Option<String> {
+    const SCHEME: &str = "rtsp://";
     let complete = &log[..=log.rfind('\n')?];
-    complete.lines().map(str::trim).find(|line| line.starts_with("rtsp://") && line.ends_with('/')).map(str::to_owned)
+    let url = complete.lines().map(str::trim).find(|line| line.starts_with(SCHEME))?;
+    let slash = url[SCHEME.len()..].find('/')?;
+    Some(url[..=SCHEME.len() + slash].to_owned())
 }
 
 /// What a program left behind.
