@@ -155,10 +155,10 @@ pub fn visit(
             Err(error @ Error::Io { .. }) => return Err(error),
             Err(error) => {
                 damage.get_or_insert(error);
-            },
+            }
             Ok(None) => {
                 levels.pop();
-            },
+            }
             Ok(Some((found, true))) if levels.len() < DEPTH_MAX => levels.push(Boxes::within(&found)),
             Ok(Some(_)) => {}
         }

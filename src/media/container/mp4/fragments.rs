@@ -110,19 +110,9 @@ impl FragmentCursor {
         }
     }
 
-    /// Where the `moof` of the last sample begins.
-    pub fn moof_at(&self) -> u64 {
-        self.moof.map_or(0, |moof| moof.at)
-    }
-
     /// Where it looks for the next `moof`.
     pub fn position(&self) -> u64 {
         self.top.position()
-    }
-
-    /// When the next sample is decoded, in ticks, unless a `tfdt` says otherwise.
-    pub fn dts(&self) -> i64 {
-        self.dts
     }
 
     /// Goes on with the top-level box at byte `at`.

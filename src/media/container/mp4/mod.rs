@@ -37,8 +37,7 @@ use crate::media::{Error, Note, Reader, Recording, Track};
 use crate::time::MediaTime;
 
 /// The line in the table of containers.
-pub const CONTAINER: Container =
-    Container { name: NAME, suffixes: &["mp4", "mov", "m4v", "m4a", "3gp"], sniff, open };
+pub const CONTAINER: Container = Container { name: NAME, suffixes: &["mp4", "mov", "m4v", "m4a", "3gp"], sniff, open };
 
 const NAME: &str = "MP4";
 

@@ -1,5 +1,6 @@
 //! Opening: from the boxes of the top level and `moov` to an [`Mp4`], leaving out what cannot be streamed.
 
+use super::Mp4;
 use super::boxes::{BoxAt, Boxes};
 use super::cursor::TrackCursor;
 use super::fragments::Step;
@@ -10,7 +11,6 @@ use super::sample_entry::{self, Unplayable};
 use super::search::Fragments;
 use super::stream::{Stream, pcm_of};
 use super::table::SampleTable;
-use super::Mp4;
 use crate::media::codec::nal::split_length_prefixed;
 use crate::media::io::{Source, Window};
 use crate::media::{Error, Kind, Note, Track};
@@ -78,7 +78,9 @@ impl Layout {
     /// Why a file without `moov` cannot be played.
     fn no_moov(&self) -> Error {
         let text = match (&self.first_moof, &self.mdat) {
-            (Some(at), _) => format!("a part of a recording, without its header: no moov box before the moof at byte {at}"),
+            (Some(at), _) => {
+                format!("a part of a recording, without its header: no moov box before the moof at byte {at}")
+            }
             (None, Some(mdat)) => {
                 format!("the recording was not finished: it has no moov box (mdat at byte {} is not indexed)", mdat.at)
             }
@@ -114,12 +116,19 @@ impl Mp4 {
         let mut opened =
             Self { source: source.clone(), streams, tracks: Vec::new(), fragments: None, duration: None, notes };
         opened.find_fragments(&movie, &layout, false)?;
+        let is_empty = layout.first_moof.is_none()
+            && !opened.streams.is_empty()
+            && opened.streams.iter().all(|stream| stream.table.count == 0);
         let first_samples = opened.keep_playable()?;
         if opened.streams.is_empty() {
-            return Err(nothing_to_stream(&opened.notes, &movie, &layout));
+            return Err(nothing_to_stream(&opened.notes, &movie, is_empty));
         }
         opened.find_fragments(&movie, &layout, true)?;
         opened.describe(&first_samples)?;
+        if opened.duration.is_none() && movie.fragment_duration > 0 {
+            let ticks = i64::try_from(movie.fragment_duration).unwrap_or(i64::MAX);
+            opened.duration = Some(MediaTime::from_ticks(ticks, movie.timescale));
+        }
         Ok(opened)
     }
 
@@ -330,12 +339,11 @@ fn left_out(track_id: u32, why: &dyn std::fmt::Display) -> Note {
 }
 
 /// Why no track is left.
-fn nothing_to_stream(notes: &[Note], movie: &Movie, layout: &Layout) -> Error {
+fn nothing_to_stream(notes: &[Note], movie: &Movie, is_empty: bool) -> Error {
     if let Some(Error::Truncated { at, .. }) = movie.problem {
         return Error::truncated("moov", at);
     }
-    let has_samples = layout.first_moof.is_some() || movie.traks.iter().any(|trak| trak.duration > 0);
-    if !has_samples && !movie.traks.is_empty() {
+    if is_empty {
         return Error::Unsupported("the recording has no samples: there is nothing but its header (moov)".into());
     }
     let reasons: Vec<String> = notes.iter().map(Note::to_string).collect();

@@ -8,7 +8,7 @@ use super::fragments::Step;
 use super::sample::Found;
 use super::stream::Stream;
 use crate::media::codec::nal::split_length_prefixed;
-use crate::media::{Codec, Error, Next, Reader, Recording, Sample, SeekTo};
+use crate::media::{Codec, Error, Next, Reader, Sample, SeekTo};
 use crate::time::MediaTime;
 
 /// Bytes of one sample. An intra picture of 8K video takes some megabytes.
@@ -146,7 +146,8 @@ impl Mp4Reader {
         if found.len == 0 {
             return Ok(false);
         }
-        let number = if stream.descriptions.len() < found.description as usize { stream.base } else { found.description };
+        let number =
+            if stream.descriptions.len() < found.description as usize { stream.base } else { found.description };
         let number = number.max(1);
         if !stream.can_play(number) {
             return Err(Error::malformed(format!("sample of a different coding (entry {number})"), found.at));
@@ -157,7 +158,7 @@ impl Mp4Reader {
         if found.len > SAMPLE_LEN_TRUSTED {
             let file_len = self.movie.source.len()?;
             if found.at.saturating_add(found.len) > file_len {
-                return Err(Error::truncated("sample", file_len.max(found.at)));
+                return Err(Error::truncated("sample", file_len));
             }
         }
         let slot = &mut self.slots[index];
@@ -165,7 +166,11 @@ impl Mp4Reader {
             prepend_parameter_sets(stream, number, sample);
         }
         let before = sample.data.len();
-        self.movie.source.append(&mut sample.data, found.at, found.len as usize, "sample")?;
+        match self.movie.source.append(&mut sample.data, found.at, found.len as usize, "sample") {
+            // Where the sample was to begin may be far behind that, and differs from track to track.
+            Err(Error::Truncated { what, .. }) => return Err(Error::truncated(what, self.movie.source.len()?)),
+            read => read?,
+        }
         if found.is_sync {
             slot.description = number;
         }

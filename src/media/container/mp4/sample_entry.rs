@@ -5,7 +5,9 @@ use std::fmt;
 
 use super::boxes::{BoxAt, Boxes, FourCc, version_and_flags};
 use crate::media::bits::ByteReader;
-use crate::media::codec::{AacConfig, G711Config, H264Config, H265Config, OpusConfig, PcmConfig, PcmFormat, h264, h265};
+use crate::media::codec::{
+    AacConfig, G711Config, H264Config, H265Config, OpusConfig, PcmConfig, PcmFormat, h264, h265,
+};
 use crate::media::io::Window;
 use crate::media::{Codec, Error};
 
@@ -77,8 +79,6 @@ pub enum Unplayable {
         kind: FourCc,
         /// What more can be said, such as the object type within `mp4a`.
         detail: Option<String>,
-        /// Where the entry begins.
-        at: u64,
     },
     /// Broken.
     Bad(Error),
@@ -93,8 +93,8 @@ impl From<Error> for Unplayable {
 impl fmt::Display for Unplayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported { kind, detail: Some(detail), .. } => write!(f, "{detail} ({kind}) is not supported"),
-            Self::Unsupported { kind, detail: None, .. } => write!(f, "the coding {kind} is not supported"),
+            Self::Unsupported { kind, detail: Some(detail) } => write!(f, "{detail} ({kind}) is not supported"),
+            Self::Unsupported { kind, detail: None } => write!(f, "the coding {kind} is not supported"),
             Self::Bad(error) => error.fmt(f),
         }
     }
@@ -104,11 +104,7 @@ impl fmt::Display for Unplayable {
 ///
 /// # Errors
 /// When the list itself is broken. What is wrong with one entry is told in its place.
-pub fn read(
-    window: &mut Window,
-    stsd: &BoxAt,
-    timescale: u32,
-) -> Result<Vec<Result<Description, Unplayable>>, Error> {
+pub fn read(window: &mut Window, stsd: &BoxAt, timescale: u32) -> Result<Vec<Result<Description, Unplayable>>, Error> {
     let bytes = window.bytes(stsd.body, 8, "stsd")?;
     let mut r = ByteReader::new(bytes, stsd.body, "stsd");
     let (version, _) = version_and_flags(&mut r)?;
@@ -123,7 +119,7 @@ pub fn read(
 }
 
 fn read_entry(window: &mut Window, entry: &BoxAt, stsd_version: u8, timescale: u32) -> Result<Description, Unplayable> {
-    let unsupported = |detail: Option<String>| Unplayable::Unsupported { kind: entry.kind, detail, at: entry.at };
+    let unsupported = |detail: Option<String>| Unplayable::Unsupported { kind: entry.kind, detail };
     match &entry.kind.0 {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => Ok(read_avc(window, entry)?),
         b"hvc1" | b"hev1" | b"hvc2" | b"hev2" | b"dvh1" | b"dvhe" => Ok(read_hevc(window, entry)?),
@@ -216,7 +212,8 @@ const LPCM_SIGNED: u32 = 4;
 impl Sound {
     fn read(window: &mut Window, entry: &BoxAt, stsd_version: u8, timescale: u32) -> Result<Self, Error> {
         let len = entry.body_len().min(64) as usize;
-        let mut r = ByteReader::new(window.bytes(entry.body, len, "sound sample entry")?, entry.body, "sound sample entry");
+        let mut r =
+            ByteReader::new(window.bytes(entry.body, len, "sound sample entry")?, entry.body, "sound sample entry");
         r.skip(8)?; // reserved, data reference
         let version = r.u16()?;
         r.skip(6)?; // revision, vendor

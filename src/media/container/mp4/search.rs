@@ -34,7 +34,7 @@ const BISECTIONS_MAX: usize = 64;
 const TAIL_LEN: u64 = 4 << 20;
 
 /// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened.
-const OPEN_MOOFS_MAX: u32 = 20_000;
+const OPEN_MOOFS_MAX: u32 = 10_000;
 
 /// Fragments in which a track may be absent when a place in it is sought.
 const ABSENT_MOOFS_MAX: u32 = 4096;

@@ -343,7 +343,9 @@ impl SampleTable {
         let mut next = match self.last_sync(source, pts, lead)? {
             Some((sync, sync_pts)) if sync_pts == pts => return Ok(Some((sync, sync_pts))),
             Some((sync, _)) => self.sync_after(&mut window, sync)?,
-            None => self.sync_at_or_before(&mut window, 0)?.map_or_else(|| self.sync_after(&mut window, 0), |s| Ok(Some(s)))?,
+            None => self
+                .sync_at_or_before(&mut window, 0)?
+                .map_or_else(|| self.sync_after(&mut window, 0), |s| Ok(Some(s)))?,
         };
         for _ in 0..SEEK_STEPS_MAX {
             let Some(sync) = next else { break };
