@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Mp4;
 use super::cursor::TrackCursor;
 use super::fragments::Step;
-use super::sample::Found;
+use super::sample::{Found, PCM_SAMPLES_PER_SECOND};
 use super::stream::Stream;
 use crate::media::codec::nal::split_length_prefixed;
 use crate::media::{Codec, Error, Next, Reader, Sample, SeekTo};
@@ -16,9 +16,6 @@ pub const SAMPLE_LEN_MAX: u64 = 64 << 20;
 
 /// Bytes of a sample above which the file's size is asked for before memory is taken.
 const SAMPLE_LEN_TRUSTED: u64 = 1 << 20;
-
-/// Samples of PCM are this fraction of a second.
-const PCM_SAMPLES_PER_SECOND: u32 = 50;
 
 /// Samples that cannot be read one after the other before the track is given up.
 const BAD_SAMPLES_MAX: u32 = 256;
