@@ -318,14 +318,18 @@ fn table_end(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Medi
     Ok(stream.time(first_pts.saturating_add_unsigned(duration)))
 }
 
-/// Pictures a second: of all samples where the table tells how long they last, else of the first ones.
+/// Pictures a second: the average where the table tells how long all samples last, else that of the usual one among
+/// the first.
 fn frame_rate(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Option<f64>, Error> {
     let whole = match stream.table.count {
         0 => None,
         count => stream.table.media_duration(source)?.map(|ticks| (count, ticks)),
     };
-    let (count, ticks) =
-        whole.unwrap_or_else(|| (samples.len() as u64, samples.iter().map(|found| found.duration).sum()));
+    let (count, ticks) = whole.unwrap_or_else(|| {
+        let mut durations: Vec<u64> = samples.iter().map(|found| found.duration).collect();
+        durations.sort_unstable();
+        (1, durations.get(durations.len() / 2).copied().unwrap_or(0))
+    });
     Ok(Some(count as f64 * f64::from(stream.timescale) / ticks as f64).filter(|rate| rate.is_normal()))
 }
 

@@ -17,8 +17,12 @@ pub const SAMPLE_LEN_MAX: u64 = 64 << 20;
 /// Bytes of a sample above which the file's size is asked for before memory is taken.
 const SAMPLE_LEN_TRUSTED: u64 = 1 << 20;
 
-/// Samples that cannot be read one after the other before the track is given up.
+/// Samples that cannot be read one after the other before that is told again, or, where they lie beyond the end of the
+/// file, the track is given up.
 const BAD_SAMPLES_MAX: u32 = 256;
+
+/// Empty samples one after the other before that is told. A few are legitimate: they stand for dropped pictures.
+const EMPTY_SAMPLES_MAX: u32 = 4096;
 
 /// Fragments that are looked into for a track while another has a sample to go on with.
 const LOOKAHEAD_MOOFS: u32 = 64;
@@ -178,7 +182,6 @@ impl Mp4Reader {
         let nal_length_size = stream.description(number).map_or(0, |description| description.nal_length_size);
         if nal_length_size > 0 {
             self.split(sample, before, nal_length_size, found.at)?;
-            return Ok(!sample.nals.is_empty());
         }
         Ok(true)
     }
@@ -190,9 +193,13 @@ impl Mp4Reader {
         for nal in &mut sample.nals[known..] {
             *nal = nal.start + from..nal.end + from;
         }
-        let Err(position) = split else { return Ok(()) };
+        let is_empty = sample.nals.len() == known;
+        let Err(position) = split else {
+            // A power cut leaves zeros behind, which read as units of no bytes.
+            return if is_empty { Err(Error::malformed("sample without NAL units", at)) } else { Ok(()) };
+        };
         let error = Error::malformed("NAL unit length", at + position as u64);
-        if sample.nals.len() == known {
+        if is_empty {
             return Err(error);
         }
         sample.data.truncate(from + position);
@@ -211,9 +218,11 @@ impl Mp4Reader {
             let slot = &mut self.slots[index];
             slot.bad += 1;
             if slot.bad > BAD_SAMPLES_MAX {
-                slot.state = State::Ended;
-            }
-            if slot.bad > 1 {
+                slot.bad = 1;
+                if matches!(error, Error::Truncated { .. }) {
+                    slot.state = State::Ended;
+                }
+            } else if slot.bad > 1 {
                 return Ok(None); // told once for a row of them
             }
         }
@@ -262,6 +271,7 @@ impl Reader for Mp4Reader {
         if let Some(error) = self.pending.take() {
             return Ok(Next::Skipped(error));
         }
+        let mut empty = 0;
         loop {
             if let Err(error) = self.look() {
                 match self.complaint(None, error)? {
@@ -272,7 +282,8 @@ impl Reader for Mp4Reader {
             let Some(index) = self.earliest() else { return Ok(Next::End) };
             let Some(found) = self.take(index) else { return Ok(Next::End) };
             match self.read(index, &found, sample) {
-                Ok(false) => {}
+                Ok(false) if empty < EMPTY_SAMPLES_MAX => empty += 1,
+                Ok(false) => return Ok(Next::Skipped(Error::malformed("row of empty samples", found.at))),
                 Ok(true) => {
                     self.slots[index].bad = 0;
                     self.now = Some(sample.dts);

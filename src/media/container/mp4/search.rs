@@ -30,11 +30,13 @@ const PROBE_LEN_MAX: u64 = 64 << 20;
 /// Halvings of a file of 2^63 bytes.
 const BISECTIONS_MAX: usize = 64;
 
-/// Bytes of the end of the file in which the last samples are looked for.
-const TAIL_LEN: u64 = 4 << 20;
+/// Bytes of the end of the file in which the last samples are looked for, more when no fragment begins there.
+const TAIL_LEN: u64 = 1 << 20;
+const TAIL_LENS: [u64; 3] = [TAIL_LEN, TAIL_LEN << 3, TAIL_LEN << 6];
 
-/// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened.
-const OPEN_MOOFS_MAX: u32 = 10_000;
+/// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened. On a disk that has
+/// to move its head for each, that takes seconds already.
+const OPEN_MOOFS_MAX: u32 = 1000;
 
 /// Fragments in which a track may be absent when a place in it is sought.
 const ABSENT_MOOFS_MAX: u32 = 4096;
@@ -423,7 +425,7 @@ impl Fragments {
             {
                 return Ok(Some(point));
             }
-            for tail_len in [TAIL_LEN, PROBE_LEN_MAX] {
+            for tail_len in TAIL_LENS {
                 let from = len.saturating_sub(tail_len).max(self.first);
                 if let Probe::Found(point) = self.probe(streams, from, len)? {
                     return Ok(Some(point));

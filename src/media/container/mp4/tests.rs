@@ -228,11 +228,22 @@ fn a_nal_length_beyond_the_sample_is_told_after_the_units_before_it() {
     let mut sample = Sample::default();
     assert!(matches!(reader.next(&mut sample), Ok(Next::Sample)));
     assert!(matches!(reader.next(&mut sample), Ok(Next::Sample)));
-    assert_eq!((&sample.data[..], &sample.nals[..]), (&[0, 0, 0, 2, 0x41, 1][..], &[4..6][..]));
+    assert_eq!((&sample.data[..], &sample.nals[..]), (&[0, 0, 0, 2, 0x41, 1][..], std::slice::from_ref(&(4..6))));
     let (got, skipped) = read_on(&mut *reader);
     let second = bytes.len() - 4 - 12 + 6;
     let wanted = [second, bytes.len() - 4].map(|at| format!("malformed NAL unit length at byte {at}"));
     assert_eq!((got.len(), &skipped[..]), (0, &wanted[..]));
+}
+
+#[test]
+fn zeros_where_samples_should_be_are_told_and_stepped_over() {
+    let mut track = video(1, 1000);
+    for sample in &mut track.samples[100..900] {
+        sample.data.fill(0);
+    }
+    let (got, skipped) = read_on(&mut *reader(&whole_file(&[track], Layout::MoovFirst)));
+    assert_eq!(got.len(), 200);
+    assert!((1..10).contains(&skipped.len()), "{skipped:?}");
 }
 
 #[test]
