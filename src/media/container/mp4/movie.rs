@@ -143,21 +143,36 @@ impl Trak {
         Ok(false)
     }
 
-    /// What is added to a time of the media to have it on the timeline of the presentation, in ticks of the track,
-    /// and whether the edit list says more than that.
-    pub fn presentation_shift(&self, movie_timescale: u32) -> (i64, bool) {
+    /// What the edit list makes of the media, as far as one stretch of it can tell.
+    pub fn presentation(&self, movie_timescale: u32) -> Presentation {
         let mut empty: u64 = 0;
         for (index, edit) in self.edits.iter().enumerate() {
             match edit.media_time {
                 None => empty = empty.saturating_add(edit.duration),
                 Some(media_time) => {
                     let delay = rescale(empty, movie_timescale, self.timescale);
-                    return (delay.saturating_sub(media_time), index + 1 < self.edits.len());
+                    let is_last = index + 1 == self.edits.len();
+                    let duration = Some(edit.duration).filter(|duration| *duration > 0 && is_last);
+                    let end =
+                        duration.map(|ticks| delay.saturating_add(rescale(ticks, movie_timescale, self.timescale)));
+                    return Presentation { shift: delay.saturating_sub(media_time), end, is_simplified: !is_last };
                 }
             }
         }
-        (0, !self.edits.is_empty())
+        Presentation { shift: 0, end: None, is_simplified: !self.edits.is_empty() }
     }
+}
+
+/// How a track lies on the timeline of the presentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presentation {
+    /// What is added to a time of the media, in ticks of the track.
+    pub shift: i64,
+    /// From when on nothing is shown, in ticks of the track; `None`: all is. Says nothing about fragments: whoever
+    /// writes them does not know the end when he writes the edit list.
+    pub end: Option<i64>,
+    /// The edit list says more than that.
+    pub is_simplified: bool,
 }
 
 /// `ticks` of a clock of `from` Hz on one of `to` Hz, rounded to nearest.

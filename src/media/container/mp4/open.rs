@@ -5,7 +5,7 @@ use super::boxes::{BoxAt, Boxes};
 use super::cursor::TrackCursor;
 use super::fragments::Step;
 use super::hints::Hints;
-use super::movie::{Movie, Trak};
+use super::movie::{Movie, Presentation, Trak};
 use super::sample::Found;
 use super::sample_entry::{self, Unplayable};
 use super::search::Fragments;
@@ -223,7 +223,12 @@ impl Mp4 {
                 (None, None) => Some(table_end(&self.source, stream, samples)?),
                 (None, Some(_)) => None,
             };
-            let duration = end.filter(|end| *end > MediaTime::ZERO);
+            let shown_until = match self.fragments {
+                None => stream.end.map(|end| MediaTime::from_ticks(end, stream.timescale)),
+                Some(_) => None,
+            };
+            let shown_end = end.map(|end| shown_until.map_or(end, |shown_until| end.min(shown_until)));
+            let duration = shown_end.filter(|end| *end > MediaTime::ZERO);
             let bitrate = match (base.bitrate, &self.fragments, duration) {
                 (None, None, Some(duration)) => Some(bits_per_second(stream.table.total_len(&self.source)?, duration)),
                 (told, _, _) => told,
@@ -232,7 +237,7 @@ impl Mp4 {
                 Kind::Video => frame_rate(&self.source, stream, samples)?,
                 Kind::Audio => None,
             };
-            self.tracks.push(Track { codec: base.codec.clone(), duration, shown_until: None, bitrate, frame_rate });
+            self.tracks.push(Track { codec: base.codec.clone(), duration, shown_until, bitrate, frame_rate });
         }
         self.duration = self.tracks.iter().filter_map(|track| track.duration).max();
         Ok(())
@@ -266,7 +271,7 @@ fn read_stream(
     let Some(base) = descriptions.iter().position(Option::is_some) else {
         return Err(first_problem.unwrap_or_else(|| Error::malformed("stsd of no entries", stsd.at).into()));
     };
-    let (shift, is_simplified) = trak.presentation_shift(movie.timescale);
+    let Presentation { shift, end, is_simplified } = trak.presentation(movie.timescale);
     if is_simplified {
         let text = format!("track {}: of its edit list of {} only the start is honoured", trak.id, trak.edits.len());
         notes.push(Note { at: None, text });
@@ -287,6 +292,7 @@ fn read_stream(
         timescale: trak.timescale,
         media_duration: trak.duration,
         shift,
+        end,
         lead,
         descriptions,
         base,

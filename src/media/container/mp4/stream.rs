@@ -17,6 +17,8 @@ pub struct Stream {
     pub media_duration: u64,
     /// What the edit list adds to a time of the media to have it on the timeline of the presentation, in ticks.
     pub shift: i64,
+    /// From when on the edit list shows nothing, in ticks on the timeline of the presentation.
+    pub end: Option<i64>,
     /// By how many ticks composition may come before decoding, where offsets are negative. Decoding times are lowered
     /// by this, so that they stay at or before composition (ISO/IEC 14496-12 section 8.6.1.4).
     pub lead: i64,
