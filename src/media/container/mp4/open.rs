@@ -281,6 +281,9 @@ fn read_stream(
     if let Some((frame_len, _)) = codec.and_then(pcm_of) {
         table.set_pcm(source, frame_len)?;
     }
+    if let Err(error) = table.find_playable(source, source.len()?) {
+        notes.push(Note::from(&error)); // reading plays what comes before
+    }
     let base = base as u32 + 1;
     let mut stream = Stream {
         id: trak.id,
@@ -323,7 +326,7 @@ fn table_end(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Medi
 fn frame_rate(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Option<f64>, Error> {
     let whole = match stream.table.count {
         0 => None,
-        count => stream.table.media_duration(source)?.map(|ticks| (count, ticks)),
+        _ => stream.table.media_duration(source)?.map(|ticks| (stream.table.playable, ticks)),
     };
     let (count, ticks) = whole.unwrap_or_else(|| {
         let mut durations: Vec<u64> = samples.iter().map(|found| found.duration).collect();
