@@ -154,6 +154,10 @@ fn a_file_without_moov_or_samples_says_so() {
     let wanted = "the recording was not finished: it has no moov box (mdat at byte 24 is not indexed)";
     assert_eq!(open(crashed).unwrap_err().to_string(), wanted);
     assert_eq!(open(&crashed[..500]).unwrap_err().to_string(), wanted, "cut off within mdat");
+    let mut broken = bytes.clone();
+    patch(&mut broken, find(&bytes, b"moov", 0), &words(&[4]));
+    let wanted = format!("malformed size of the moov box at byte {}", find(&bytes, b"moov", 0));
+    assert_eq!(open(&broken).unwrap_err().to_string(), wanted);
     let cut_moov = &bytes[..find(&bytes, b"moov", 0) + 40];
     let wanted = format!("moov is cut off at byte {}", cut_moov.len());
     assert_eq!(open(cut_moov).unwrap_err().to_string(), wanted);
