@@ -7,7 +7,7 @@ use super::fragments::Step;
 use super::hints::Hints;
 use super::movie::{Movie, Presentation, Trak};
 use super::sample::Found;
-use super::sample_entry::{self, Unplayable};
+use super::sample_entry::{self, Description, Unplayable};
 use super::search::Fragments;
 use super::stream::{Stream, pcm_of};
 use super::table::SampleTable;
@@ -76,15 +76,17 @@ impl Layout {
     }
 
     /// Why a file without `moov` cannot be played.
-    fn no_moov(&self) -> Error {
-        let text = match (&self.first_moof, &self.mdat) {
-            (Some(at), _) => {
+    fn no_moov(self) -> Error {
+        let text = match (self.problem, self.first_moof, self.mdat) {
+            // A recorder that stops leaves its last box cut off, not broken: this is damage, and `moov` may be behind.
+            (Some(error @ Error::Malformed { .. }), _, _) | (Some(error), _, None) => return error,
+            (_, Some(at), _) => {
                 format!("a part of a recording, without its header: no moov box before the moof at byte {at}")
             }
-            (None, Some(mdat)) => {
+            (_, None, Some(mdat)) => {
                 format!("the recording was not finished: it has no moov box (mdat at byte {} is not indexed)", mdat.at)
             }
-            (None, None) => return Error::malformed("file: it has neither moov nor mdat box", 0),
+            (None, None, None) => return Error::malformed("file: it has neither moov nor mdat box", 0),
         };
         Error::Unsupported(text)
     }
@@ -98,9 +100,9 @@ impl Mp4 {
     pub fn open(source: &Source) -> Result<Self, Error> {
         let mut window = Window::new(source.clone(), WINDOW_LEN);
         let len = source.len()?;
-        let mut layout = Layout::read(&mut window, len)?;
+        let layout = Layout::read(&mut window, len)?;
         let Some(moov) = layout.moov else {
-            return Err(layout.problem.take().filter(|_| layout.mdat.is_none()).unwrap_or_else(|| layout.no_moov()));
+            return Err(layout.no_moov());
         };
         let mut notes: Vec<Note> = layout.problem.iter().map(Note::from).collect();
         let movie = Movie::read(&mut window, &moov)?;
@@ -257,20 +259,7 @@ fn read_stream(
         _ => Error::malformed(format!("trak without {what}"), trak.at),
     };
     let stsd = trak.stsd.as_ref().ok_or_else(|| missing("stsd"))?;
-    let mut descriptions = Vec::new();
-    let mut first_problem = None;
-    for entry in sample_entry::read(window, stsd, trak.timescale)? {
-        descriptions.push(match entry {
-            Ok(description) => Some(description),
-            Err(why) => {
-                first_problem.get_or_insert(why);
-                None
-            }
-        });
-    }
-    let Some(base) = descriptions.iter().position(Option::is_some) else {
-        return Err(first_problem.unwrap_or_else(|| Error::malformed("stsd of no entries", stsd.at).into()));
-    };
+    let (descriptions, base) = read_descriptions(window, stsd, trak.timescale)?;
     let Presentation { shift, end, is_simplified } = trak.presentation(movie.timescale);
     if is_simplified {
         let text = format!("track {}: of its edit list of {} only the start is honoured", trak.id, trak.edits.len());
@@ -285,6 +274,9 @@ fn read_stream(
     }
     if let Some((frame_len, _)) = codec.and_then(pcm_of) {
         table.set_pcm(source, frame_len)?;
+    }
+    if let Err(error) = table.find_playable(source, source.len()?) {
+        notes.push(Note::from(&error)); // reading plays what comes before
     }
     let base = base as u32 + 1;
     let mut stream = Stream {
@@ -301,6 +293,29 @@ fn read_stream(
     };
     stream.start = first_needed_sample(source, &stream)?;
     Ok(stream)
+}
+
+/// What the sample entries say, and the index of the first that can be played.
+fn read_descriptions(
+    window: &mut Window,
+    stsd: &BoxAt,
+    timescale: u32,
+) -> Result<(Vec<Option<Description>>, usize), Unplayable> {
+    let mut descriptions = Vec::new();
+    let mut first_problem = None;
+    for entry in sample_entry::read(window, stsd, timescale)? {
+        descriptions.push(match entry {
+            Ok(description) => Some(description),
+            Err(why) => {
+                first_problem.get_or_insert(why);
+                None
+            }
+        });
+    }
+    match descriptions.iter().position(Option::is_some) {
+        Some(base) => Ok((descriptions, base)),
+        None => Err(first_problem.unwrap_or_else(|| Error::malformed("stsd of no entries", stsd.at).into())),
+    }
 }
 
 /// The first sample that is needed to show the presentation from its start: an edit list may cut away the beginning
@@ -329,7 +344,7 @@ fn table_end(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Medi
 fn frame_rate(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Option<f64>, Error> {
     let whole = match stream.table.count {
         0 => None,
-        count => stream.table.media_duration(source)?.map(|ticks| (count, ticks)),
+        _ => stream.table.media_duration(source)?.map(|ticks| (stream.table.playable, ticks)),
     };
     let (count, ticks) = whole.unwrap_or_else(|| {
         let mut durations: Vec<u64> = samples.iter().map(|found| found.duration).collect();

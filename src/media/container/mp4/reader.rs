@@ -158,7 +158,7 @@ impl Mp4Reader {
         }
         if found.len > SAMPLE_LEN_TRUSTED {
             let file_len = self.movie.source.len()?;
-            if found.at.saturating_add(found.len) > file_len {
+            if found.end() > file_len {
                 return Err(Error::truncated("sample", file_len));
             }
         }

@@ -22,3 +22,10 @@ pub struct Found {
     /// Number of its sample entry, from 1.
     pub description: u32,
 }
+
+impl Found {
+    /// Where it ends, in bytes from the start of the file.
+    pub fn end(&self) -> u64 {
+        self.at.saturating_add(self.len)
+    }
+}

@@ -87,11 +87,6 @@ impl Fragments {
         let points = Leaf::new(Vec::new());
         let mut fragments = Self { source: source.clone(), first, trex, has_times: true, hints, points };
         let mut window = fragments.window();
-        let mut dts = Vec::new();
-        for stream in streams {
-            let duration = stream.table.media_duration(source).unwrap_or_default().unwrap_or(0);
-            dts.push(i64::try_from(duration).unwrap_or(i64::MAX));
-        }
         if let Some(moof) = next_moof(&mut window, &mut Boxes::to_end_of_file(first)).unwrap_or_default() {
             let (mut any, mut all) = (false, true);
             let _ = fragment_times(&mut window, &moof, &fragments.trex, |traf| {
@@ -102,7 +97,13 @@ impl Fragments {
             });
             fragments.has_times = any && all;
         }
-        let start = Point { at: first, time: MediaTime::MIN, dts: if fragments.has_times { Vec::new() } else { dts } };
+        let mut start = Point { at: first, time: MediaTime::MIN, dts: Vec::new() };
+        if !fragments.has_times {
+            // They go on where the samples of `moov` end.
+            for stream in streams {
+                start.dts.push(stepping_over_damage(stream.table.end_dts(source))?.unwrap_or(0));
+            }
+        }
         fragments.points = Leaf::new(vec![start]);
         Ok(fragments)
     }
@@ -302,13 +303,13 @@ impl Fragments {
         pts: i64,
     ) -> Result<Option<(FragmentCursor, Found)>, Error> {
         let stream = &streams[index];
-        let target = stream.time(pts);
+        let (target, len) = (stream.time(pts), self.source.len()?);
         let mut back = MediaTime::ZERO;
         loop {
             let point = self.locate(streams, target - back)?;
             let mut best = None;
             self.each_sample(self.cursor_at(streams, index, &point), |before, found| {
-                if found.is_sync && found.pts <= pts {
+                if found.is_sync && found.pts <= pts && found.end() <= len {
                     best = Some((before, found));
                 }
                 found.dts.saturating_sub(stream.lead) <= pts
@@ -334,9 +335,9 @@ impl Fragments {
             Some((cursor, _)) => cursor,
             None => self.start(streams, index),
         };
-        let mut first = None;
+        let (mut first, len) = (None, self.source.len()?);
         self.each_sample(from, |before, found| {
-            if found.is_sync && found.pts >= pts {
+            if found.is_sync && found.pts >= pts && found.end() <= len {
                 first = Some((before, found));
             }
             first.is_none()
@@ -401,7 +402,7 @@ impl Fragments {
         for index in 0..streams.len() {
             let mut end: Option<i64> = None;
             self.each_sample(self.cursor_at(streams, index, &late), |_, found| {
-                let is_whole = found.at.saturating_add(found.len) <= len;
+                let is_whole = found.end() <= len;
                 if is_whole {
                     let sample_end = found.pts.saturating_add_unsigned(found.duration);
                     end = Some(end.map_or(sample_end, |end| end.max(sample_end)));

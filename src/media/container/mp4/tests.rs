@@ -154,6 +154,10 @@ fn a_file_without_moov_or_samples_says_so() {
     let wanted = "the recording was not finished: it has no moov box (mdat at byte 24 is not indexed)";
     assert_eq!(open(crashed).unwrap_err().to_string(), wanted);
     assert_eq!(open(&crashed[..500]).unwrap_err().to_string(), wanted, "cut off within mdat");
+    let mut broken = bytes.clone();
+    patch(&mut broken, find(&bytes, b"moov", 0), &words(&[4]));
+    let wanted = format!("malformed size of the moov box at byte {}", find(&bytes, b"moov", 0));
+    assert_eq!(open(&broken).unwrap_err().to_string(), wanted);
     let cut_moov = &bytes[..find(&bytes, b"moov", 0) + 40];
     let wanted = format!("moov is cut off at byte {}", cut_moov.len());
     assert_eq!(open(cut_moov).unwrap_err().to_string(), wanted);
@@ -186,6 +190,29 @@ fn samples_beyond_the_end_of_the_file_are_named_once_and_all_others_played() {
     assert_eq!(skipped, [format!("sample is cut off at byte {}", bytes.len())]);
     assert!(got.len() < whole.len() && got.len() > 200, "{} of {}", got.len(), whole.len());
     assert!(got.iter().all(|got| whole.contains(got)));
+    let movie = open(&bytes).unwrap();
+    let last = got.iter().rfind(|got| got.track == 0).unwrap().pts;
+    assert_eq!(
+        movie.tracks()[0].duration,
+        Some(MediaTime::from_nanos(last + 40_000_000)),
+        "as far as it can be played"
+    );
+    let last_key = got.iter().rfind(|got| got.track == 0 && got.is_sync).unwrap().pts;
+    for how in [SeekTo::SyncAtOrBefore, SeekTo::SyncAtOrAfter] {
+        let landed = movie.clone().reader().unwrap().seek(at(3.99), how).unwrap();
+        assert_eq!(landed.as_nanos(), last_key, "{how:?}");
+    }
+}
+
+#[test]
+fn pictures_that_last_no_time_can_be_landed_at() {
+    let mut track = video(1, 22);
+    track.samples[20].duration = 0;
+    track.samples[21].duration = 0;
+    track.samples[21].is_sync = true;
+    let mut reader = reader(&whole_file(&[track], Layout::MoovFirst));
+    assert_eq!(reader.seek(at(5.0), SeekTo::SyncAtOrBefore).unwrap(), at(0.8));
+    assert_eq!(read_on(&mut *reader).0.len(), 1, "the last of the two, not the first");
 }
 
 #[test]
