@@ -116,12 +116,19 @@ impl Mp4 {
         let mut opened =
             Self { source: source.clone(), streams, tracks: Vec::new(), fragments: None, duration: None, notes };
         opened.find_fragments(&movie, &layout, false)?;
+        let is_empty = layout.first_moof.is_none()
+            && !opened.streams.is_empty()
+            && opened.streams.iter().all(|stream| stream.table.count == 0);
         let first_samples = opened.keep_playable()?;
         if opened.streams.is_empty() {
-            return Err(nothing_to_stream(&opened.notes, &movie, &layout));
+            return Err(nothing_to_stream(&opened.notes, &movie, is_empty));
         }
         opened.find_fragments(&movie, &layout, true)?;
         opened.describe(&first_samples)?;
+        if opened.duration.is_none() && movie.fragment_duration > 0 {
+            let ticks = i64::try_from(movie.fragment_duration).unwrap_or(i64::MAX);
+            opened.duration = Some(MediaTime::from_ticks(ticks, movie.timescale));
+        }
         Ok(opened)
     }
 
@@ -311,14 +318,18 @@ fn table_end(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Medi
     Ok(stream.time(first_pts.saturating_add_unsigned(duration)))
 }
 
-/// Pictures a second: of all samples where the table tells how long they last, else of the first ones.
+/// Pictures a second: the average where the table tells how long all samples last, else that of the usual one among
+/// the first.
 fn frame_rate(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Option<f64>, Error> {
     let whole = match stream.table.count {
         0 => None,
         count => stream.table.media_duration(source)?.map(|ticks| (count, ticks)),
     };
-    let (count, ticks) =
-        whole.unwrap_or_else(|| (samples.len() as u64, samples.iter().map(|found| found.duration).sum()));
+    let (count, ticks) = whole.unwrap_or_else(|| {
+        let mut durations: Vec<u64> = samples.iter().map(|found| found.duration).collect();
+        durations.sort_unstable();
+        (1, durations.get(durations.len() / 2).copied().unwrap_or(0))
+    });
     Ok(Some(count as f64 * f64::from(stream.timescale) / ticks as f64).filter(|rate| rate.is_normal()))
 }
 
@@ -332,12 +343,11 @@ fn left_out(track_id: u32, why: &dyn std::fmt::Display) -> Note {
 }
 
 /// Why no track is left.
-fn nothing_to_stream(notes: &[Note], movie: &Movie, layout: &Layout) -> Error {
+fn nothing_to_stream(notes: &[Note], movie: &Movie, is_empty: bool) -> Error {
     if let Some(Error::Truncated { at, .. }) = movie.problem {
         return Error::truncated("moov", at);
     }
-    let has_samples = layout.first_moof.is_some() || movie.traks.iter().any(|trak| trak.duration > 0);
-    if !has_samples && !movie.traks.is_empty() {
+    if is_empty {
         return Error::Unsupported("the recording has no samples: there is nothing but its header (moov)".into());
     }
     let reasons: Vec<String> = notes.iter().map(Note::to_string).collect();

@@ -30,11 +30,13 @@ const PROBE_LEN_MAX: u64 = 64 << 20;
 /// Halvings of a file of 2^63 bytes.
 const BISECTIONS_MAX: usize = 64;
 
-/// Bytes of the end of the file in which the last samples are looked for.
-const TAIL_LEN: u64 = 4 << 20;
+/// Bytes of the end of the file in which the last samples are looked for, more when no fragment begins there.
+const TAIL_LEN: u64 = 1 << 20;
+const TAIL_LENS: [u64; 3] = [TAIL_LEN, TAIL_LEN << 3, TAIL_LEN << 6];
 
-/// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened.
-const OPEN_MOOFS_MAX: u32 = 20_000;
+/// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened. On a disk that has
+/// to move its head for each, that takes seconds already.
+const OPEN_MOOFS_MAX: u32 = 1000;
 
 /// Fragments in which a track may be absent when a place in it is sought.
 const ABSENT_MOOFS_MAX: u32 = 4096;
@@ -117,8 +119,7 @@ impl Fragments {
 
     fn cursor_at(&self, streams: &[Stream], index: usize, point: &Point) -> FragmentCursor {
         let dts = point.dts.get(index).copied().unwrap_or(0);
-        let stream = &streams[index];
-        FragmentCursor::new(stream.id, stream.is_audio(), &self.trex, point.at, dts)
+        FragmentCursor::new(&streams[index], &self.trex, point.at, dts)
     }
 
     /// The last known `moof` that starts at or before `target`, or the first, and a later one.
@@ -264,10 +265,11 @@ impl Fragments {
             let filled = self.source.read_at(&mut buffer, at, "fragments")?;
             for (position, looks) in buffer[..filled].windows(16).enumerate() {
                 let is_moof = looks[4..8] == *b"moof" && looks[8..16] == *b"\0\0\0\x10mfhd";
-                if is_moof && at + (position as u64) < to {
-                    if let Some(point) = self.check(streams, at + position as u64)? {
-                        return Ok(Probe::Found(point));
-                    }
+                if is_moof
+                    && at + (position as u64) < to
+                    && let Some(point) = self.check(streams, at + position as u64)?
+                {
+                    return Ok(Probe::Found(point));
                 }
             }
             if filled < PROBE_LEN {
@@ -376,14 +378,13 @@ impl Fragments {
         let mut window = self.window();
         for _ in 0..WALK_SAMPLES_MAX {
             let before = cursor.clone();
-            match stepping_over_damage(cursor.next(&mut window, &self.trex, ABSENT_MOOFS_MAX))? {
-                None => {}
-                Some(Step::Sample(found)) => {
-                    if !wanted(before, found) {
-                        break;
-                    }
-                }
-                Some(Step::NotYet | Step::End) => break,
+            let goes_on = match stepping_over_damage(cursor.next(&mut window, &self.trex, ABSENT_MOOFS_MAX))? {
+                None => true,
+                Some(Step::Sample(found)) => wanted(before, found),
+                Some(Step::NotYet | Step::End) => false,
+            };
+            if !goes_on {
+                break;
             }
         }
         Ok(cursor)
@@ -419,12 +420,12 @@ impl Fragments {
             return Ok(Some(first));
         }
         if self.has_times {
-            if let Some(at) = self.hints.last().filter(|at| len.saturating_sub(*at) <= TAIL_LEN) {
-                if let Some(point) = self.check(streams, at)? {
-                    return Ok(Some(point));
-                }
+            if let Some(at) = self.hints.last().filter(|at| len.saturating_sub(*at) <= TAIL_LEN)
+                && let Some(point) = self.check(streams, at)?
+            {
+                return Ok(Some(point));
             }
-            for tail_len in [TAIL_LEN, PROBE_LEN_MAX] {
+            for tail_len in TAIL_LENS {
                 let from = len.saturating_sub(tail_len).max(self.first);
                 if let Probe::Found(point) = self.probe(streams, from, len)? {
                     return Ok(Some(point));

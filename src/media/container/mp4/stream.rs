@@ -34,10 +34,8 @@ impl Stream {
     /// Takes over what the first samples show: which description is used, and how far composition comes before
     /// decoding.
     pub fn learn_from(&mut self, samples: &[Found]) {
-        if let Some(first) = samples.first() {
-            if self.description(first.description).is_some() {
-                self.base = first.description;
-            }
+        if let Some(first) = samples.first().filter(|first| self.description(first.description).is_some()) {
+            self.base = first.description;
         }
         let lead = samples.iter().map(|found| found.dts.saturating_sub(found.pts)).max();
         self.lead = self.lead.max(lead.unwrap_or(0));

@@ -197,7 +197,7 @@ impl SampleTable {
         let at = entries.at + sample * bits / 8;
         let bytes = window.bytes(at, bits.div_ceil(8) as usize, "stsz entry")?;
         Ok(match (bits, bytes) {
-            (4, bytes) if sample % 2 == 0 => u32::from(bytes[0] >> 4),
+            (4, bytes) if sample.is_multiple_of(2) => u32::from(bytes[0] >> 4),
             (4, bytes) => u32::from(bytes[0] & 15),
             (_, bytes) => bytes.iter().fold(0, |size, byte| size << 8 | u32::from(*byte)),
         })
