@@ -272,12 +272,14 @@ impl<'a> Streamer<'a> {
             }
             Order::Pause(tracks, reply) => {
                 self.player.pause(&tracks);
+                self.note_playing();
                 let _ = reply.send(());
             }
             Order::RemoveTrack(track, reply) => {
                 self.say_goodbye(track);
                 self.transports[track] = None;
                 self.player.remove_track(track);
+                self.note_playing();
                 let _ = reply.send(());
             }
             Order::End(reason, reply) => {
@@ -298,12 +300,16 @@ impl<'a> Streamer<'a> {
     fn finish_playback(&mut self) {
         debug!("{}: {}: played to its end", self.session.peer, self.session.file.display());
         self.say_goodbye_to_all();
-        self.session.with_state(|state| state.is_playing = false);
+        self.note_playing();
+    }
+
+    fn note_playing(&self) {
+        let is_playing = self.player.is_playing();
+        self.session.with_state(|state| state.is_playing = is_playing);
     }
 
     fn say_goodbye_to_all(&mut self) {
-        let active: Vec<usize> = self.player.active_tracks().collect();
-        active.into_iter().for_each(|track| self.say_goodbye(track));
+        (0..self.transports.len()).for_each(|track| self.say_goodbye(track));
     }
 
     /// Sends a report on every track that plays, and reads what the clients sent.
@@ -318,8 +324,12 @@ impl<'a> Streamer<'a> {
         }
     }
 
+    /// Who never sent a packet must not say goodbye (RFC 3550 section 6.3.7); who pauses has sent some.
     fn say_goodbye(&mut self, track: usize) {
-        self.report(track, Instant::now(), rtcp::sender_report_and_bye);
+        let is_active = self.player.active_tracks().any(|active| active == track);
+        if is_active || self.player.stream(track).is_some_and(|stream| stream.packet_count() > 0) {
+            self.report(track, Instant::now(), rtcp::sender_report_and_bye);
+        }
     }
 
     /// Sends a report that says which timestamp belongs to the time `at`, which is now or soon.
