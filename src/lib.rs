@@ -1,4 +1,81 @@
-//! camreel: an RTSP server for camera recordings.
+//! camreel: an RTSP server that streams camera recordings from a LAN box.
+//!
+//! A folder of recordings lies on a small machine; each file below it is a URL that any RTSP client plays, pauses and
+//! seeks, at once and without conversion. The program in `main.rs` is a thin shell around this library.
+//!
+//! # Layers
+//!
+//! Imports only ever point down this list.
+//!
+//! | layer | what it knows | may import | sockets, threads, clock? |
+//! |---|---|---|---|
+//! | [`time`], [`sync`] | media time, NTP time; the one-lock rule | nothing of ours | no |
+//! | [`media`] | a file: its tracks, samples, index, seek points | `time`, `sync` | reads files, nothing else |
+//! | [`rtp`] | samples into RTP packets; RTCP | `media`, `time` | no |
+//! | [`rtsp`] | the text protocol: messages, headers, SDP | `time` | no: bytes in, bytes out |
+//! | [`player`] | which packet is due when; seek, pause, end | `media`, `rtp`, `time` | no: `now` is an argument |
+//! | [`library`] | URL path to an opened recording; the shared cache | `media`, `config`, `sync` | reads the media root |
+//! | [`server`] | acceptors, workers, sessions, streaming threads, transports, HTTP | everything | yes, and only here |
+//!
+//! Beside them stand [`config`], [`cli`], [`logging`] and [`probe`], which the program puts together.
+//!
+//! Three tables are where the program grows. A container is one file or folder and one line in
+//! [`media::CONTAINERS`]; a payload format one file and one arm in [`rtp::payloader_for`]; an RTSP method one file in
+//! `server/methods` and one arm in its dispatcher.
+//!
+//! # One RTP packet, from file to socket
+//!
+//! 1. The session's streaming thread (`server/streamer.rs`) waits in one place, for the next packet's time or for an
+//!    order, whichever comes first. So PAUSE, TEARDOWN and shutdown act at once, and nothing polls a flag.
+//! 2. [`player::Player::poll`] hands over the sample that is due. Its bytes were read by the container's
+//!    [`media::Reader`] with one `pread` into a reused buffer while the thread had time.
+//! 3. The [`rtp::Payloader`] of its codec splits it: headers go into the [`rtp::PacketBatch`]'s own buffer, the payload
+//!    stays where it was read.
+//! 4. The transport (`server/transport`) sends the batch with a gather write: one call for up to 45 packets over UDP with
+//!    segmentation offload, one `writev` for a sample over TCP.
+//!
+//! Waking is what costs, so all that is due within the lead (`rtp.lead`, 80 ms) leaves in one wake. Nothing is locked
+//! between disk and socket but the writer of an interleaved connection, which responses share.
+//!
+//! # One request, from accept to response
+//!
+//! 1. An acceptor (`server/acceptor.rs`) blocks in `accept`, sets the socket's options, checks the limits and gives the
+//!    connection to the pool. Over a limit the peer gets 503 and the log a line.
+//! 2. A worker (`server/connection.rs`) owns the connection until it ends: blocking read, [`rtsp::Decoder`], method,
+//!    response.
+//! 3. PLAY asks the streaming thread to seek; the answer carries sequence numbers and timestamps; the 200 is written;
+//!    only then is the thread told to run. So no packet overtakes its response.
+//!
+//! A session outlives its connection when its media go over UDP, and ends with it when they are interleaved. Any request
+//! that names it, or an RTCP report about it, keeps it alive.
+//!
+//! # Threads
+//!
+//! | thread | how many | waits for | is woken by |
+//! |---|---|---|---|
+//! | main | 1 | a signal | the signal |
+//! | acceptor | one for each listening socket | a connection | a connection; `shutdown` of the socket |
+//! | worker | one for each connection, from a pool | bytes | bytes; the peer's or our `shutdown`; a timeout |
+//! | streamer | one for each session | an order or the next packet's time | either; the write timeout while it sends |
+//!
+//! # Locks
+//!
+//! Every lock is a leaf: no thread holds two ([`sync::Leaf`] checks it in debug builds), and nothing blocks while one is
+//! held, except the write of one message to a connection, which has a deadline.
+//!
+//! | lock | guards | taken by |
+//! |---|---|---|
+//! | `Shared::config` | the configuration as it is now | everybody, to clone an `Arc` |
+//! | `Shared::connections` | the writers of all connections, to end them | workers; stop |
+//! | `Shared::threads` | the token that tells when all threads have ended | workers; stop |
+//! | `Registry::sessions` | sessions by id | workers; streamers when they end; stop |
+//! | `Session::state` | what was set up, whether it plays, what the client reported | its streamer; workers |
+//! | `Admission::open` | connections for each address | acceptors; workers when they end |
+//! | `Tunnels::open` | HTTP tunnels by cookie | workers |
+//! | `Attached::sessions`, `Attached::channels` | what hangs on a connection or tunnel | the one or two workers of it |
+//! | `ConnectionWriter::turn` | the turn to write to a connection | its worker; streamers interleaved in it |
+//! | `Library::cache` | recordings by path; opening happens outside | workers |
+//! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures) | places found so far | streamers that seek |
 
 pub mod cli;
 pub mod config;

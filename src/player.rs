@@ -53,6 +53,14 @@ impl Default for Pacing {
 pub enum Step<'a> {
     /// Nothing until then.
     Wait(Instant),
+    /// The first packets of a track since PLAY come next. A receiver wants a sender report before them: without it
+    /// it does not know how the tracks lie to each other, and it ignores one that is older than the first packet.
+    Begin {
+        /// Index of the track.
+        track: usize,
+        /// When its first sample is shown.
+        shown: Instant,
+    },
     /// These packets of the batch are due.
     Send {
         /// Index of the track.
@@ -75,7 +83,7 @@ pub enum Step<'a> {
 pub struct PlayPoint {
     /// The media time of `rtptime`, below.
     pub start: MediaTime,
-    /// Where it will end, where known.
+    /// The end that was asked for, if it is one before the recording's own.
     pub end: Option<MediaTime>,
     /// For each track that plays: index, sequence number of its next packet, RTP timestamp of [`Self::start`].
     pub tracks: Vec<(usize, u16, u32)>,
@@ -115,6 +123,8 @@ struct Output {
     /// Bursts are limited: the transport has no flow control of its own.
     is_datagram: bool,
     active: bool,
+    /// Packets have left since PLAY.
+    has_begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +139,7 @@ enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Send,
-    /// It is shown after the end, and nothing before the end needs it.
+    /// It is shown after the end, be it of the range or of its track, and nothing before the end needs it.
     Drop,
     /// The samples behind it tell.
     Unknown,
@@ -228,7 +238,8 @@ impl Player {
         is_datagram: bool,
     ) {
         self.drop_unsent(track);
-        self.outputs[track] = Some(Output { payloader, stream, first_rtptime, is_datagram, active: false });
+        self.outputs[track] =
+            Some(Output { payloader, stream, first_rtptime, is_datagram, active: false, has_begun: false });
     }
 
     /// Takes a track out.
@@ -284,6 +295,7 @@ impl Player {
         };
         self.clock.paced_start = position;
         self.clock.wall_start = now;
+        self.outputs.iter_mut().flatten().for_each(|output| output.has_begun = false);
         self.state = State::Armed;
         Ok(self.play_point(position))
     }
@@ -344,7 +356,12 @@ impl Player {
                         return Ok(Step::Wait(due));
                     }
                     if self.packetize() {
-                        return Ok(self.send(0..self.batch.packet_count(), now));
+                        let packets = 0..self.batch.packet_count();
+                        if let Some(begin) = self.begin() {
+                            self.unsent = Some((packets, now));
+                            return Ok(begin);
+                        }
+                        return Ok(self.send(packets, now));
                     }
                 }
             }
@@ -420,7 +437,7 @@ impl Player {
             let sequence = output.stream.next_sequence().wrapping_sub(unsent_count as u16);
             Some((track, sequence, output.rtptime(&self.clock, start)))
         });
-        PlayPoint { start, end: self.end.or(self.recording.duration()), tracks: tracks.collect() }
+        PlayPoint { start, end: self.end, tracks: tracks.collect() }
     }
 
     /// Reads one more sample. A step, if that is to be taken instead.
@@ -438,7 +455,7 @@ impl Player {
 
     /// Reads one more sample of an active track into the queue.
     fn read(&mut self) -> Result<Next, media::Error> {
-        let mut sample = std::mem::take(&mut self.spare);
+        let mut sample = self.free_sample();
         let read = self.reader.next(&mut sample);
         match read {
             Ok(Next::Sample) => self.ahead.push_back(sample),
@@ -448,6 +465,15 @@ impl Player {
         read
     }
 
+    /// A sample to read into. That of the batch, once its packets have left: so one buffer serves a viewer, as a rule.
+    fn free_sample(&mut self) -> Sample {
+        if self.unsent.is_none() && self.spare.data.capacity() == 0 {
+            self.batch.clear();
+            return std::mem::take(&mut self.batch.sample);
+        }
+        std::mem::take(&mut self.spare)
+    }
+
     /// Whether the next sample is wanted. A picture that is shown at or after the range's end is only if one that is
     /// decoded later is shown before it: it may refer to that picture.
     fn fate_of_next(&self) -> Fate {
@@ -455,11 +481,12 @@ impl Player {
         let Some(sample) = ahead.next() else {
             return if self.is_all_read { Fate::End } else { Fate::Unknown };
         };
-        let Some(end) = self.end.filter(|end| sample.pts >= *end) else { return Fate::Send };
-        let kind = self.recording.tracks()[sample.track].kind();
-        if sample.dts >= end {
+        let track = &self.recording.tracks()[sample.track];
+        let end = self.end.into_iter().chain(track.shown_until).min();
+        let Some(end) = end.filter(|end| sample.pts >= *end) else { return Fate::Send };
+        if self.end.is_some_and(|end| sample.dts >= end) {
             Fate::End
-        } else if kind == Kind::Audio {
+        } else if track.kind() == Kind::Audio || sample.dts >= end {
             Fate::Drop
         } else if ahead.clone().any(|later| later.track == sample.track && later.pts < end) {
             Fate::Send
@@ -520,6 +547,14 @@ impl Player {
         let (mut writer, sample) = PacketWriter::new(&mut self.batch, &mut output.stream, rtptime);
         output.payloader.packetize(sample, &mut writer);
         self.batch.packet_count() > 0
+    }
+
+    /// What is to be done before the first packets of a track, if those in the batch are.
+    fn begin(&mut self) -> Option<Step<'static>> {
+        let (track, pts) = (self.batch.sample.track, self.batch.sample.pts);
+        let output = self.outputs[track].as_mut().filter(|output| !output.has_begun)?;
+        output.has_begun = true;
+        Some(Step::Begin { track, shown: self.clock.due(pts) })
     }
 
     /// The packets that may leave now; of a datagram track not too many at once.

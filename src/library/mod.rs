@@ -155,3 +155,75 @@ impl Identity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const CLIP: &[u8] = include_bytes!("../../tests/media/open_gop_bframes.h264");
+
+    fn library() -> (tempfile::TempDir, Library) {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.h264"), CLIP).unwrap();
+        let config = Config { root: root.path().to_owned(), ..Config::default() };
+        let library = Library::new(&config).unwrap();
+        (root, library)
+    }
+
+    fn open(library: &Library, path: &str) -> Found {
+        library.open(Path::new(path), &Options::default()).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    #[test]
+    fn a_recording_is_opened_once_however_many_come_at_the_same_moment() {
+        let (_root, library) = library();
+        let found: Vec<Found> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&library, "a.h264"))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(found.iter().filter(|found| found.is_new).count(), 1);
+        assert!(found.iter().all(|other| Arc::ptr_eq(&other.recording, &found[0].recording)));
+    }
+
+    #[test]
+    fn a_file_that_changed_is_opened_anew_and_who_holds_the_old_one_keeps_it() {
+        let (root, library) = library();
+        let old = open(&library, "a.h264").recording;
+        let mut reader = Arc::clone(&old).reader().unwrap();
+        // A recorder replaces the file by one that is longer.
+        let path = root.path().join("a.h264");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, [CLIP, CLIP].concat()).unwrap();
+        let new = open(&library, "a.h264");
+        assert!(new.is_new);
+        assert!(new.recording.duration() > old.duration(), "{:?} {:?}", new.recording.duration(), old.duration());
+        let mut sample = media::Sample::default();
+        assert!(matches!(reader.next(&mut sample), Ok(media::Next::Sample)), "the old file can still be read");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_played_is_tried_again_once_it_changed() {
+        let (root, library) = library();
+        let path = root.path().join("b.h264");
+        std::fs::write(&path, b"not yet").unwrap();
+        assert!(library.open(Path::new("b.h264"), &Options::default()).is_err());
+        std::thread::sleep(Duration::from_millis(5)); // lest both writes get the same time of change
+        std::fs::write(&path, CLIP).unwrap();
+        assert!(open(&library, "b.h264").is_new);
+    }
+
+    #[test]
+    fn the_cache_lets_go_of_what_was_not_used_for_longest() {
+        let (root, library) = library();
+        open(&library, "a.h264");
+        for number in 0..CACHE_MAX {
+            let name = format!("{number}.h264");
+            std::fs::write(root.path().join(&name), CLIP).unwrap();
+            open(&library, &name);
+        }
+        assert!(open(&library, "a.h264").is_new, "the oldest was let go");
+        assert!(!open(&library, "200.h264").is_new, "a younger one was kept");
+        assert!(library.cache.with(|cache| cache.len()) <= CACHE_MAX);
+    }
+}

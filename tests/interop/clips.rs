@@ -120,7 +120,7 @@ pub const CLIPS: &[Clip] = &[
     clip("long_gop.mp4", H264, Audio::Aac, &[PICTURE, TONE_48K, X264, LONG_GOP, AAC]),
     Clip {
         preroll: true,
-        ..clip("starts_within_gop.mp4", H264, Audio::None, &["-ss 0.5 -i @long_gop.mp4", "-map 0:v -c copy"])
+        ..clip("starts_within_gop.mp4", H264, Audio::None, &["-ss 0.6 -i @long_gop.mp4", "-map 0:v -c copy"])
     },
     clip("late_video.mp4", H264, Audio::Aac, &["-itsoffset 0.3 -i @faststart.mp4 -i @aac.m4a", COPY_BOTH]),
     clip("late_audio.mp4", H264, Audio::Aac, &["-i @faststart.mp4 -itsoffset 0.7 -i @aac.m4a", COPY_BOTH]),

@@ -19,8 +19,15 @@ pub fn play_file(path: &Path, clip: &Clip) -> Result<Played, String> {
 }
 
 /// What ffmpeg gets out of a URL, with these options before it.
+///
+/// It does not know the time of the first picture after each PLAY and writes 0: its parser looks for the packet that
+/// a picture started in by position, and packets from a network have none (`ff_fetch_timestamp`, `pos == -1`).
 pub fn play_url(options: &[&str], url: &str, clip: &Clip, limit: Duration) -> Result<Played, String> {
-    play(options, OsStr::new(url), clip, limit)
+    let mut played = play(options, OsStr::new(url), clip, limit)?;
+    if let Some(first) = played.video.first_mut() {
+        first.pts = None;
+    }
+    Ok(played)
 }
 
 /// Pictures are decoded. Sound is taken as packets, and where these may be cut anywhere, decoded as well.
@@ -44,7 +51,12 @@ fn play(options: &[&str], input: &OsStr, clip: &Clip, limit: Duration) -> Result
     let ran: Ran = run(&mut command, limit);
     ran.expect_success("ffmpeg")?;
     let frames = |path: &Path| fs::read_to_string(path).map_or_else(|_| Ok(Vec::new()), |text| parse(&text));
-    Ok(Played { video: frames(&video)?, audio: frames(&audio)?, pcm: fs::read(&pcm).unwrap_or_default() })
+    Ok(Played {
+        video: frames(&video)?,
+        audio: frames(&audio)?,
+        pcm: fs::read(&pcm).unwrap_or_default(),
+        complaint: ran.complaint(),
+    })
 }
 
 /// Reads what the `framehash` muxer writes: `#tb 0: 1/90000`, then `stream, dts, pts, duration, size, hash[, ...]`.
@@ -67,7 +79,7 @@ fn frame(fields: &[&str], (numerator, denominator): (i128, i128)) -> Option<Fram
     let [_stream, _dts, pts, _duration, size, hash, ..] = fields else { return None };
     let pts: i128 = pts.parse().ok()?;
     let pts = i64::try_from(pts * numerator * 1_000_000_000 / denominator).ok()?;
-    Some(Frame { pts, len: Some(size.parse().ok()?), hash: (*hash).to_owned() })
+    Some(Frame { pts: Some(pts), len: Some(size.parse().ok()?), hash: (*hash).to_owned() })
 }
 
 #[cfg(test)]
@@ -78,6 +90,6 @@ mod tests {
     fn framehash_lines_become_frames_whatever_follows_the_hash() {
         let text = "#format: frame checksums\n#tb 0: 1/48000\n#stream#, dts, pts, duration, size, hash\n\
                     0,      -1024,      -1024,     1024,      148, b748, S=1,       10, f009\n";
-        assert_eq!(parse(text), Ok(vec![Frame { pts: -21_333_333, len: Some(148), hash: "b748".to_owned() }]));
+        assert_eq!(parse(text), Ok(vec![Frame { pts: Some(-21_333_333), len: Some(148), hash: "b748".to_owned() }]));
     }
 }

@@ -8,8 +8,8 @@ const TOLERANCE_NANOS: i64 = 1_000_000;
 /// One decoded picture, or one packet of sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Presentation time in nanoseconds.
-    pub pts: i64,
+    /// Presentation time in nanoseconds, where the client knows it.
+    pub pts: Option<i64>,
     /// Length in bytes, where the client tells it.
     pub len: Option<u64>,
     /// Its checksum in hexadecimal digits.
@@ -18,7 +18,10 @@ pub struct Frame {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>10.3} ms {}", self.pts as f64 / 1e6, self.hash)
+        match self.pts {
+            Some(pts) => write!(f, "{:>10.3} ms {}", pts as f64 / 1e6, self.hash),
+            None => write!(f, "{:>10} ms {}", "?", self.hash),
+        }
     }
 }
 
@@ -31,6 +34,16 @@ pub struct Played {
     pub audio: Vec<Frame>,
     /// Decoded sound, for codecs whose packets may be cut anywhere.
     pub pcm: Vec<u8>,
+    /// What the client complained of. It counts only where something is missing.
+    pub complaint: String,
+}
+
+impl Played {
+    /// How much came, and what the client said.
+    pub fn summary(&self) -> String {
+        let (pictures, packets, bytes) = (self.video.len(), self.audio.len(), self.pcm.len());
+        format!("{pictures} pictures, {packets} packets and {bytes} bytes of sound; it said:{}", self.complaint)
+    }
 }
 
 /// Which times must agree.
@@ -38,20 +51,26 @@ pub struct Played {
 pub enum Clock {
     /// Every time, as counted from the start of the recording.
     Absolute,
+    /// Every time, once so many nanoseconds are added to the file's.
+    Shifted(i64),
     /// The distances between frames, for what has no time 0 of its own.
     Relative,
+    /// None: what the client tells depends on when packets arrived.
+    Unknown,
 }
 
 /// Whether `got` has the frames of `want`, all of them, in order, at the same times; else the first difference.
 pub fn compare(what: &str, want: &[Frame], got: &[Frame], clock: Clock) -> Result<(), String> {
-    let base = |frames: &[Frame]| match clock {
-        Clock::Absolute => 0,
-        Clock::Relative => frames.first().map_or(0, |frame| frame.pts),
+    let shift = match clock {
+        Clock::Absolute | Clock::Unknown => 0,
+        Clock::Shifted(shift) => shift,
+        Clock::Relative => shift_of_first(want, got),
     };
-    let (want_base, got_base) = (base(want), base(got));
-    let same = |(a, b): (&Frame, &Frame)| {
-        a.hash == b.hash && ((a.pts - want_base) - (b.pts - got_base)).abs() <= TOLERANCE_NANOS
+    let same_time = |a: Option<i64>, b: Option<i64>| match (a, b) {
+        (Some(a), Some(b)) if clock != Clock::Unknown => (a + shift - b).abs() <= TOLERANCE_NANOS,
+        _ => true,
     };
+    let same = |(a, b): (&Frame, &Frame)| a.hash == b.hash && same_time(a.pts, b.pts);
     match want.iter().zip(got).position(|pair| !same(pair)) {
         None if want.len() == got.len() => Ok(()),
         first => {
@@ -66,10 +85,16 @@ pub fn compare(what: &str, want: &[Frame], got: &[Frame], clock: Clock) -> Resul
     }
 }
 
+/// How much later the first frame is in `got`, of those whose time is known in both.
+pub fn shift_of_first(want: &[Frame], got: &[Frame]) -> i64 {
+    want.iter().zip(got).find_map(|(a, b)| Some(b.pts? - a.pts?)).unwrap_or(0)
+}
+
 /// A few lines of both lists around `at`, the differing one marked.
 fn side_by_side(want: &[Frame], got: &[Frame], at: usize) -> String {
     let line = |frames: &[Frame], index: usize| frames.get(index).map_or("-".to_owned(), ToString::to_string);
     (at.saturating_sub(2)..at + 3)
+        .filter(|&index| index < want.len().max(got.len()) || index == at)
         .map(|index| {
             let mark = if index == at { '>' } else { ' ' };
             format!("  {mark} {index:>4}  file {:<48}  stream {}", line(want, index), line(got, index))
@@ -78,16 +103,19 @@ fn side_by_side(want: &[Frame], got: &[Frame], at: usize) -> String {
         .join("\n")
 }
 
-/// Whether the packets of a PCM stream follow each other without gap or overlap. `byte_rate` is bytes a second.
-pub fn check_continuous(packets: &[Frame], byte_rate: u64) -> Result<(), String> {
-    let first = packets.first().ok_or("no sound came")?.pts;
+/// Whether the packets of a PCM stream start at `first` and follow each other without gap or overlap.
+/// `byte_rate` is bytes a second.
+pub fn check_continuous(packets: &[Frame], first: i64, byte_rate: u64) -> Result<(), String> {
     let mut bytes = 0;
     for (index, packet) in packets.iter().enumerate() {
         let due = first + i64::try_from(bytes * 1_000_000_000 / byte_rate).expect("a short clip");
-        if (packet.pts - due).abs() > TOLERANCE_NANOS {
+        let (Some(pts), Some(len)) = (packet.pts, packet.len) else {
+            return Err(format!("packet {index} of the sound has no time or no length"));
+        };
+        if (pts - due).abs() > TOLERANCE_NANOS {
             return Err(format!("packet {index} of the sound, {packet}, should come at {} ms", due as f64 / 1e6));
         }
-        bytes += packet.len.ok_or("the client tells no lengths")?;
+        bytes += len;
     }
     Ok(())
 }
@@ -106,7 +134,9 @@ mod tests {
     use super::*;
 
     fn frames(list: &[(i64, &str)]) -> Vec<Frame> {
-        list.iter().map(|&(ms, hash)| Frame { pts: ms * 1_000_000, len: Some(160), hash: hash.to_owned() }).collect()
+        list.iter()
+            .map(|&(ms, hash)| Frame { pts: Some(ms * 1_000_000), len: Some(160), hash: hash.to_owned() })
+            .collect()
     }
 
     #[test]
@@ -135,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_hole_in_pcm_is_found() {
-        assert_eq!(check_continuous(&frames(&[(0, "a"), (20, "b")]), 8000), Ok(()));
-        assert!(check_continuous(&frames(&[(0, "a"), (40, "b")]), 8000).is_err());
+        assert_eq!(check_continuous(&frames(&[(0, "a"), (20, "b")]), 0, 8000), Ok(()));
+        assert!(check_continuous(&frames(&[(0, "a"), (40, "b")]), 0, 8000).is_err());
+        assert!(check_continuous(&frames(&[(20, "a"), (40, "b")]), 0, 8000).is_err());
     }
 }

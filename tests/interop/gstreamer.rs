@@ -4,52 +4,68 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use super::clips::{Audio, Clip, Video};
+use super::clips::{Audio, Clip, Pcm, Video};
 use super::common::run;
 use super::frames::{Frame, Played};
+
+/// A sink that neither waits for the clock, nor for the other stream when the pipeline starts.
+const SINK: &str = "sync=false async=false";
+
+/// How GStreamer arrives at the times of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// Its default: RTP timestamps, drawn towards the times of arrival. They are not comparable with a file's.
+    Smoothed,
+    /// RTP timestamps and sender reports alone.
+    Exact,
+}
 
 /// What GStreamer gets out of a URL. `protocols` is `tcp` or `udp`.
 ///
 /// `checksumsink` prints time and checksum of each buffer: MD5 for pictures and SHA-1 for sound, as
 /// [`super::ffmpeg`] has them, so that one output holds both and the length of the checksum tells them apart.
-pub fn play_url(protocols: &str, url: &str, clip: &Clip, limit: Duration) -> Result<Played, String> {
+///
+/// Each depayloader takes from `rtspsrc` the stream that fits it. A filter between them would make gst-launch link
+/// them one after the other from two threads, and sometimes it loses one.
+pub fn play_url(protocols: &str, times: Times, url: &str, clip: &Clip, limit: Duration) -> Result<Played, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let pcm = folder.path().join("pcm");
-    // With `buffer-mode=none` times are those of the RTP timestamps, not smoothed by when packets arrived.
-    let mut pipeline = format!("rtspsrc name=s location={url} protocols={protocols} buffer-mode=none");
+    let buffer_mode = match times {
+        Times::Smoothed => "auto",
+        Times::Exact => "none",
+    };
+    let mut pipeline = format!("rtspsrc name=s location={url} protocols={protocols} buffer-mode={buffer_mode}");
     if let Some(video) = clip.video {
         let decoder = match video {
-            Video::H264 => "rtph264depay ! h264parse ! avdec_h264",
-            Video::H265 => "rtph265depay ! h265parse ! avdec_h265",
+            Video::H264 => "rtph264depay ! queue ! h264parse ! avdec_h264",
+            Video::H265 => "rtph265depay ! queue ! h265parse ! avdec_h265",
         };
-        pipeline += &format!(
-            " s. ! application/x-rtp,media=video ! queue ! {decoder} ! videoconvert ! video/x-raw,format=I420 \
-             ! checksumsink hash=md5"
-        );
+        pipeline += &format!(" s. ! {decoder} ! videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 {SINK}");
     }
-    let sink = "checksumsink hash=sha1";
-    let sound = match clip.audio {
-        Audio::None => None,
-        Audio::Aac => Some(format!("rtpmp4gdepay ! {sink}")),
-        Audio::Opus => Some(format!("rtpopusdepay ! {sink}")),
-        Audio::Pcm(pcm_format) => Some(format!(
-            "{} ! audioconvert dithering=none ! audio/x-raw,format=S16LE ! filesink location={}",
-            pcm_format.depayloader,
-            pcm.display()
-        )),
-    };
-    if let Some(sound) = sound {
-        pipeline += &format!(" s. ! application/x-rtp,media=audio ! queue ! {sound}");
+    let packets = format!("queue ! checksumsink hash=sha1 {SINK}");
+    match clip.audio {
+        Audio::None => {}
+        Audio::Aac => pipeline += &format!(" s. ! rtpmp4gdepay ! {packets}"),
+        Audio::Opus => pipeline += &format!(" s. ! rtpopusdepay ! {packets}"),
+        Audio::Pcm(Pcm { depayloader, .. }) => {
+            pipeline += &format!(
+                " s. ! {depayloader} ! queue ! audioconvert dithering=none ! audio/x-raw,format=S16LE \
+                 ! filesink location={} {SINK}",
+                pcm.display()
+            );
+        }
     }
     let mut command = Command::new("gst-launch-1.0");
     command.arg("-q").args(pipeline.split_whitespace());
     let ran = run(&mut command, limit);
-    ran.expect_success("gst-launch-1.0")?;
     let (mut played, other) = parse(&ran.stdout);
-    if let Some(line) = other.first() {
-        return Err(format!("gst-launch-1.0: {line}"));
-    }
     played.pcm = fs::read(&pcm).unwrap_or_default();
+    // An error while the pipeline is taken down is gst-launch's own affair: PAUSE and TEARDOWN get into each other's
+    // way within it. What matters is that it ended by itself and has every frame.
+    played.complaint = other.into_iter().chain(ran.stderr.lines()).map(|line| format!("\n    {line}")).collect();
+    if ran.status.is_none() {
+        return Err(format!("gst-launch-1.0 did not end within {limit:?}: {}", played.summary()));
+    }
     Ok(played)
 }
 
@@ -60,8 +76,12 @@ fn parse(text: &str) -> (Played, Vec<&str>) {
     for line in text.lines() {
         let frame = line.split_once(' ').and_then(|(time, hash)| Some((nanos(time)?, hash)));
         match frame {
-            Some((pts, hash)) if hash.len() == 32 => played.video.push(Frame { pts, len: None, hash: hash.to_owned() }),
-            Some((pts, hash)) if hash.len() == 40 => played.audio.push(Frame { pts, len: None, hash: hash.to_owned() }),
+            Some((pts, hash)) if hash.len() == 32 => {
+                played.video.push(Frame { pts: Some(pts), len: None, hash: hash.to_owned() })
+            }
+            Some((pts, hash)) if hash.len() == 40 => {
+                played.audio.push(Frame { pts: Some(pts), len: None, hash: hash.to_owned() })
+            }
             _ => other.push(line),
         }
     }
@@ -85,8 +105,8 @@ mod tests {
         let sha1 = "19b88c3de874abed86ef68453a6947ef0011047e";
         let text = format!("0:01:00.080000000 {md5}\n0:00:00.021312500 {sha1}\nERROR: pipeline\n");
         let (played, other) = parse(&text);
-        assert_eq!(played.video, [Frame { pts: 60_080_000_000, len: None, hash: md5.to_owned() }]);
-        assert_eq!(played.audio, [Frame { pts: 21_312_500, len: None, hash: sha1.to_owned() }]);
+        assert_eq!(played.video, [Frame { pts: Some(60_080_000_000), len: None, hash: md5.to_owned() }]);
+        assert_eq!(played.audio, [Frame { pts: Some(21_312_500), len: None, hash: sha1.to_owned() }]);
         assert_eq!(other, ["ERROR: pipeline"]);
     }
 }

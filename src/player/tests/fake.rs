@@ -50,7 +50,7 @@ impl Fake {
 
     fn track(mut self, codec: Codec, samples: impl IntoIterator<Item = (i64, i64, bool, usize)>) -> Self {
         let track = self.tracks.len();
-        self.tracks.push(Track { codec, duration: None, bitrate: None, frame_rate: None });
+        self.tracks.push(Track { codec, duration: None, shown_until: None, bitrate: None, frame_rate: None });
         for (pts, dts, is_sync, len) in samples {
             let sample = Sample { track, pts: ms(pts), dts: ms(dts), is_sync, data: vec![0; len], nals: Vec::new() };
             let later = |entry: &Entry| matches!(entry, Entry::Sample(other) if other.dts > sample.dts);
@@ -81,6 +81,12 @@ impl Fake {
 
     pub fn lasts(mut self, millis: i64) -> Self {
         self.duration = Some(ms(millis));
+        self
+    }
+
+    /// Cuts a track off: what is shown from `millis` on is not.
+    pub fn shown_until(mut self, track: usize, millis: i64) -> Self {
+        self.tracks[track].shown_until = Some(ms(millis));
         self
     }
 
@@ -260,6 +266,8 @@ pub struct Viewer {
     began: Instant,
     pub now: Instant,
     pub got: Vec<Got>,
+    /// For each begin of a track: packets got until then, the track, and the timestamp its report would have.
+    pub begun: Vec<(usize, usize, u32)>,
     pub wakes: usize,
     /// Added to every wait: an overloaded machine.
     pub oversleep: Duration,
@@ -294,7 +302,8 @@ impl Viewer {
     pub fn with_pacing(fake: Fake, datagram: &[bool], pacing: Pacing) -> Self {
         let now = Instant::now();
         let player = Player::new(Arc::new(fake), pacing, now).unwrap();
-        let mut viewer = Self { player, began: now, now, got: Vec::new(), wakes: 0, oversleep: Duration::ZERO };
+        let mut viewer =
+            Self { player, began: now, now, got: Vec::new(), begun: Vec::new(), wakes: 0, oversleep: Duration::ZERO };
         for (track, is_datagram) in datagram.iter().enumerate() {
             viewer.set_up(track, *is_datagram);
         }
@@ -345,6 +354,10 @@ impl Viewer {
                 Ok(Step::Send { track, batch, packets }) => {
                     let at = (self.now - self.began).as_micros() as u64;
                     self.got.extend(packets.map(|index| got(at, track, batch, index)));
+                }
+                Ok(Step::Begin { track, shown }) => {
+                    let rtptime = self.player.rtptime_at(track, shown.max(self.now)).unwrap();
+                    self.begun.push((self.got.len(), track, rtptime));
                 }
                 Ok(Step::Skipped(_)) => return Some(Event::Skipped),
                 Ok(Step::Ended) => return Some(Event::Ended),
