@@ -191,7 +191,7 @@ impl Server {
             writer.shutdown();
         }
         for session in self.shared.registry.all() {
-            let _ = session.order(Order::End(EndReason::Shutdown, None));
+            let _ = session.order_by(Order::End(EndReason::Shutdown, None), deadline);
         }
         let ended = self.all_threads_ended.recv_deadline(deadline);
         matches!(ended, Err(crossbeam_channel::RecvTimeoutError::Disconnected))

@@ -27,8 +27,10 @@ fn a_file_that_changes_between_two_setups_is_another_one_only_for_who_comes_late
     let (status, description) = describe(&server, "changing.mkv");
     assert!(status == 200 && description.contains("npt=0-4.000"), "{description}");
     first.set_up(&url, 1, Some(&session));
-    let play = first.in_session("PLAY", &url, &session).ok();
-    assert_eq!(play.header("Range"), Some("npt=0.000-2.000"), "the recording that it set up");
+    // It has the one that it set up: of 2 seconds.
+    let (inside, beyond) = ("Range: npt=1.9-", "Range: npt=2.1-");
+    assert_eq!(first.request("PLAY", &url, &[&format!("Session: {session}"), beyond]).status(), 457);
+    first.request("PLAY", &url, &[&format!("Session: {session}"), inside]).ok();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The program as its user meets it: signals, ports, limits, and what it says when it cannot start.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -130,6 +130,55 @@ fn a_port_in_use_means_the_next_one_and_all_in_use_means_one_clear_error() {
     for part in ["camreel: cannot listen for RTSP", first, second, "Address already in use"] {
         assert!(said[0].contains(part), "{part:?} is not in {:?}", said[0]);
     }
+}
+
+/// As LIVE555 does: 80, 8000, 8080, or none and carry on.
+#[test]
+fn an_http_port_in_use_means_the_next_one_and_all_in_use_means_none() {
+    let media = Media::new();
+    let root = media.root();
+    let root = root.to_string_lossy();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("a port").port().to_string();
+    let arguments = ["--bind", "127.0.0.1", "--port", "0", "--http-port", &taken, &root];
+    let server = Server::start_with(&arguments);
+    Client::connect(server.address()).request("OPTIONS", "*", &[]).ok();
+    assert!(server.log().contains("no HTTP port for tunnels"), "{}", server.log());
+    let server = Server::start_with(&[&arguments[..], &["--http-port", "0"]].concat());
+    assert!(server.log().contains("RTSP over HTTP: port "), "{}", server.log());
+}
+
+/// LIVE555 2021-41396: a flood of connections, more than may be open, made its error path overflow.
+#[test]
+fn a_flood_of_connections_beyond_its_open_files_is_survived() {
+    let media = Media::new();
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let address = format!("127.0.0.1:{port}");
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -n 60; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_camreel"), "--bind", "127.0.0.1"])
+        .args(["--port", &port.to_string(), "--http-port", "0"])
+        .arg(media.root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the built server");
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(&address).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut first = Client::connect(&address);
+    first.request("OPTIONS", "*", &[]).ok();
+    let flood: Vec<Client> = (0..150).map(|_| Client::connect(&address)).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    first.request("OPTIONS", "*", &[]).ok();
+    drop(flood);
+    let mut later = Client::connect(&address);
+    later.play_both(&format!("rtsp://{address}/cam.mkv"));
+    later.frame_that("a packet", |frame| frame.channel == 0);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it takes signals");
+    assert!(child.wait().expect("its status").success());
 }
 
 #[test]

@@ -97,6 +97,53 @@ fn datagrams_come_from_the_announced_ports_as_rtp_info_says_and_end_with_a_goodb
     }
 }
 
+/// LIVE555 told the end of a Matroska range, and played on.
+#[test]
+fn a_range_ends_with_the_last_picture_and_sound_before_its_end() {
+    let media = Media::new();
+    let server = serve(&media.root(), "");
+    let url = server.url("cam.mkv");
+    let mut client = Client::connect(server.address());
+    let session = client.set_up(&url, 0, None).session();
+    client.set_up(&url, 1, Some(&session));
+    client.request("PLAY", &url, &[&format!("Session: {session}"), "Range: npt=2.4-2.5"]).ok();
+    let mut times = [Vec::new(), Vec::new()];
+    let mut goodbyes = 0;
+    while goodbyes < 2 {
+        let frame = client.frame(PATIENCE).expect("a frame");
+        match frame.channel {
+            0 | 2 => times[usize::from(frame.channel / 2)].push(Rtp::parse(&frame.data).rtptime),
+            _ => goodbyes += usize::from(is_bye(&frame.data)),
+        }
+    }
+    let from_first = |times: &[u32]| times.iter().map(|time| time.wrapping_sub(times[0])).collect::<Vec<_>>();
+    assert_eq!(from_first(&times[0]), [0, 3600, 7200], "pictures at 2.40, 2.44 and 2.48");
+    assert_eq!(from_first(&times[1]), [0, 160, 320, 480, 640], "sound from 2.40 to 2.50");
+}
+
+/// LIVE555 allows it since 2026.04.
+#[test]
+fn one_track_goes_out_over_udp_and_the_other_over_tcp_until_the_connection_ends() {
+    let media = Media::new();
+    let server = serve(&media.root(), "");
+    let url = server.url("long.mkv");
+    let mut client = Client::connect(server.address());
+    let ports = Ports::new();
+    let set_up = client.set_up_by(&url, 0, None, &ports.transport());
+    ports.connect(&set_up);
+    let session = set_up.session();
+    client.set_up(&url, 1, Some(&session));
+    client.in_session("PLAY", &url, &session).ok();
+    client.frame_that("sound", |frame| frame.channel == 2);
+    assert!(ports.next_rtp().is_some(), "no picture came");
+    drop(client);
+    // What is interleaved takes the whole session along.
+    let ended = Instant::now() + PATIENCE;
+    while is_alive(server.address(), &session) {
+        assert!(Instant::now() < ended, "it lives on without its connection");
+    }
+}
+
 #[test]
 fn a_session_over_udp_outlives_its_connection_as_long_as_reports_come_from_its_client() {
     let media = Media::new();
