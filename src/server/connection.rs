@@ -127,14 +127,14 @@ impl<'a> Connection<'a> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return error.to_string(),
             }
-            if let Err(end) = self.handle_buffered() {
-                return end;
-            }
-            message_began = match (self.decoder.is_mid_message(), message_began) {
-                (true, None) => Some(last_read),
-                (true, began) => began,
-                (false, _) => None,
+            let has_progressed = match self.handle_buffered() {
+                Ok(has_progressed) => has_progressed,
+                Err(end) => return end,
             };
+            if has_progressed {
+                message_began = None;
+            }
+            message_began = self.decoder.is_mid_message().then(|| message_began.unwrap_or(last_read));
         }
     }
 
@@ -164,11 +164,12 @@ impl<'a> Connection<'a> {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Handles the messages that have come whole.
-    fn handle_buffered(&mut self) -> Result<(), String> {
+    /// Handles the messages that have come whole; whether there was any.
+    fn handle_buffered(&mut self) -> Result<bool, String> {
+        let mut has_progressed = false;
         loop {
             match self.decoder.decode() {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(has_progressed),
                 Ok(Some(Message::Frame(frame))) => self.receive_frame(&frame),
                 // We ask clients nothing, so there is nothing that this could answer.
                 Ok(Some(Message::Response(_))) => {}
@@ -179,6 +180,7 @@ impl<'a> Connection<'a> {
                     return Err(error.to_string());
                 }
             }
+            has_progressed = true;
         }
     }
 

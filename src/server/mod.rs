@@ -40,6 +40,11 @@ use writer::ConnectionWriter;
 /// How long [`Server::stop`] waits for threads that have been told to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// How much of that the goodbyes may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a thread may take to listen while others wait for their goodbye.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// What all threads share.
 pub struct Shared {
     config: Leaf<Arc<Config>>,
@@ -179,19 +184,32 @@ impl Server {
         }
         // Whoever waits for a client that takes no data must be woken by ending the connection; the others should
         // still get their goodbye through it. So first all sessions that listen, each within a moment.
-        for session in self.shared.registry.all() {
-            let _ = session.order_now(Order::End(EndReason::Shutdown, None));
-        }
+        say_goodbye(&self.shared.registry);
         self.shared.threads.with(Option::take);
         let connections = self.shared.connections.with(|connections| connections.drain().collect::<Vec<_>>());
         for (_, writer) in connections {
             writer.shutdown();
         }
         for session in self.shared.registry.all() {
-            let _ = session.order(Order::End(EndReason::Shutdown, None));
+            let _ = session.order_by(Order::End(EndReason::Shutdown, None), deadline);
         }
         let ended = self.all_threads_ended.recv_deadline(deadline);
         matches!(ended, Err(crossbeam_channel::RecvTimeoutError::Disconnected))
+    }
+}
+
+/// Ends all sessions whose threads listen, and waits until their goodbyes are out.
+fn say_goodbye(registry: &Registry) {
+    let deadline = Instant::now() + GOODBYE_TIMEOUT;
+    let mut answers = Vec::new();
+    for session in registry.all() {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        if session.order_by(Order::End(EndReason::Shutdown, Some(reply)), deadline.min(Instant::now() + MOMENT)) {
+            answers.push(answer);
+        }
+    }
+    for answer in answers {
+        let _ = answer.recv_deadline(deadline);
     }
 }
 

@@ -96,11 +96,10 @@ impl Session {
         self.orders.send_timeout(order, ORDER_TIMEOUT).is_ok()
     }
 
-    /// As [`Self::order`], but only if the thread takes it within a moment.
+    /// As [`Self::order`], but only if the thread takes it by then.
     #[must_use]
-    pub fn order_now(&self, order: Order) -> bool {
-        const MOMENT: Duration = Duration::from_millis(20);
-        self.orders.send_timeout(order, MOMENT).is_ok()
+    pub fn order_by(&self, order: Order, deadline: Instant) -> bool {
+        self.orders.send_deadline(order, deadline).is_ok()
     }
 
     /// As [`Self::order`], with the thread's answer.
