@@ -2,6 +2,7 @@
 //!
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
+mod channels;
 mod network;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use anyhow::Context;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
+pub use channels::{Channel, Multicast};
 pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
@@ -35,6 +37,8 @@ pub struct Config {
     pub media: Media,
     /// Where the log goes, and what is in it.
     pub log: Log,
+    /// Recordings under a path of their own.
+    pub channels: Vec<Channel>,
 }
 
 /// `[rtsp]`
@@ -160,6 +164,7 @@ impl Default for Config {
             limits: Limits::default(),
             media: Media::default(),
             log: Log::default(),
+            channels: Vec::new(),
         }
     }
 }
@@ -231,9 +236,11 @@ impl Config {
     /// Parses the text of a configuration file.
     ///
     /// # Errors
-    /// What is wrong with which key at which line.
+    /// What is wrong with which key at which line, or what does not fit together.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(toml::from_str(text)?)
+        let config: Self = toml::from_str(text)?;
+        channels::check(&config.channels)?;
+        Ok(config)
     }
 }
 
@@ -356,25 +363,40 @@ pub fn parse_level(name: &str) -> Option<LevelFilter> {
 mod tests {
     use super::*;
 
+    const MANUAL: &str = include_str!("../config/camreel.toml");
+
     #[test]
     fn the_manual_states_the_defaults() {
-        let manual = include_str!("../config/camreel.toml");
-        assert_eq!(Config::parse(manual).unwrap(), Config::default());
+        assert_eq!(Config::parse(MANUAL).unwrap(), Config::default());
+    }
+
+    /// An example is a block of comment lines that begins with `# [[`.
+    #[test]
+    fn examples_in_the_manual_are_good() {
+        let mut examples = String::new();
+        for block in MANUAL.split("\n\n").filter_map(|block| block.find("# [[").map(|start| &block[start..])) {
+            let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or_else(|| panic!("{line}")));
+            examples.extend(lines.flat_map(|line| [line, "\n"]));
+        }
+        let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
+        assert!(!config.channels.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.
     #[test]
     fn the_manual_names_every_key() {
-        let manual: toml::Table = toml::from_str(include_str!("../config/camreel.toml")).unwrap();
+        let manual: toml::Table = toml::from_str(MANUAL).unwrap();
         let debug = format!("{:#?}", Config::default());
         let in_code = debug.lines().filter_map(|line| {
             let (key, _) = line.trim().split_once(": ")?;
             key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then(|| key.to_owned())
         });
         for key in in_code {
+            // Tables of which there may be many have no default; `examples_in_the_manual_are_good` sees to them.
+            let is_example = MANUAL.contains(&format!("# [[{key}]]"));
             let in_section =
                 manual.values().filter_map(toml::Value::as_table).any(|section| section.contains_key(&key));
-            assert!(in_section || manual.contains_key(&key), "{key} is not in config/camreel.toml");
+            assert!(is_example || in_section || manual.contains_key(&key), "{key} is not in config/camreel.toml");
         }
     }
 
