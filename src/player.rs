@@ -5,12 +5,13 @@
 //! starts at 0 with the first PLAY and has no jumps, whatever is sought (RFC 2326 appendix B). *Wall time* says when
 //! a sample leaves: paced by its decode time, up to [`Pacing::lead`] early, never late by design.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::media::{self, Kind, Next, Reader, Recording, Sample, SeekTo};
-use crate::rtp::{PacketBatch, PacketWriter, Payloader, RtpStream};
+use crate::rtp::{HEADER_LEN, PacketBatch, PacketWriter, Payloader, RtpStream};
 use crate::time::MediaTime;
 
 /// How far behind its time a sample may leave before the whole timetable is moved, rather than caught up with.
@@ -25,6 +26,9 @@ const END_GRACE: Duration = Duration::from_millis(1000);
 const LAST_SAMPLE_MAX: MediaTime = MediaTime::from_millis(1000);
 /// How long to wait before looking again for what a recorder is still writing.
 const GROWING_POLL: Duration = Duration::from_millis(200);
+/// How many samples are read ahead to learn whether a picture that is shown after the end is needed before it. Decoders
+/// hold back 16 pictures at most (ITU-T H.264 and H.265 annex A); the others are sound between them.
+const LOOK_AHEAD_MAX: usize = 96;
 
 /// How samples are spread over time.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +53,14 @@ impl Default for Pacing {
 pub enum Step<'a> {
     /// Nothing until then.
     Wait(Instant),
+    /// The first packets of a track since PLAY come next. A receiver wants a sender report before them: without it
+    /// it does not know how the tracks lie to each other, and it ignores one that is older than the first packet.
+    Begin {
+        /// Index of the track.
+        track: usize,
+        /// When its first sample is shown.
+        shown: Instant,
+    },
     /// These packets of the batch are due.
     Send {
         /// Index of the track.
@@ -71,7 +83,7 @@ pub enum Step<'a> {
 pub struct PlayPoint {
     /// The media time of `rtptime`, below.
     pub start: MediaTime,
-    /// Where it will end, where known.
+    /// The end that was asked for, if it is one before the recording's own.
     pub end: Option<MediaTime>,
     /// For each track that plays: index, sequence number of its next packet, RTP timestamp of [`Self::start`].
     pub tracks: Vec<(usize, u16, u32)>,
@@ -84,16 +96,22 @@ pub struct Player {
     outputs: Vec<Option<Output>>,
     pacing: Pacing,
     state: State,
-    /// The sample after those sent; its data are at hand, so that disk latency falls into the time before it is due.
-    pending: Option<Sample>,
-    /// Room for the next pending sample.
+    /// The samples after those sent, read so that disk latency falls into the time before they are due: one, or some
+    /// more near the end of a range.
+    ahead: VecDeque<Sample>,
+    /// Nothing comes after those.
+    is_all_read: bool,
+    /// Damage that [`Self::play`] came upon, to be told by [`Self::poll`].
+    skipped: Option<media::Error>,
+    /// Room for the next sample.
     spare: Sample,
     batch: PacketBatch,
     /// Packets of `batch` that wait for their turn, and when that is.
     unsent: Option<(Range<usize>, Instant)>,
     clock: Timeline,
     end: Option<MediaTime>,
-    at_end: bool,
+    /// The reader stands where playback stopped. Not so before the first PLAY, after the end and after a failure.
+    can_resume: bool,
 }
 
 /// One track on its way out.
@@ -105,6 +123,8 @@ struct Output {
     /// Bursts are limited: the transport has no flow control of its own.
     is_datagram: bool,
     active: bool,
+    /// Packets have left since PLAY.
+    has_begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,30 +135,45 @@ enum State {
     Running,
 }
 
+/// What becomes of the next sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Send,
+    /// It is shown after the end, be it of the range or of its track, and nothing before the end needs it.
+    Drop,
+    /// The samples behind it tell.
+    Unknown,
+    /// It, and all behind it, come after the end.
+    End,
+}
+
 /// How media time lies on stream time and on wall time.
 #[derive(Debug, Clone, Copy)]
 struct Timeline {
-    /// Media time of the last start...
+    /// Media time of the last seek...
     media_start: MediaTime,
-    /// ...the stream time that was given to it...
+    /// ...and the stream time that was given to it. A pause leaves both alone, so that no rounding comes into the
+    /// timestamps of what follows.
     stream_start: MediaTime,
+    /// Media time of the last start, be it after a seek or after a pause...
+    paced_start: MediaTime,
     /// ...and the wall time at which it was due.
     wall_start: Instant,
     /// The latest stream time at which any sample was stamped.
     stream_latest: Option<MediaTime>,
-    /// The latest presentation time of any sample since the last start.
+    /// The latest presentation time of any sample since the last seek.
     pts_latest: MediaTime,
 }
 
 impl Timeline {
     fn due(&self, dts: MediaTime) -> Instant {
-        let offset = dts - self.media_start;
+        let offset = dts - self.paced_start;
         self.wall_start + offset.to_duration()
     }
 
     /// Media time that is due at `now`.
     fn position(&self, now: Instant) -> MediaTime {
-        self.media_start + MediaTime::from_duration(now.saturating_duration_since(self.wall_start))
+        self.paced_start + MediaTime::from_duration(now.saturating_duration_since(self.wall_start))
     }
 }
 
@@ -165,6 +200,7 @@ impl Player {
         let clock = Timeline {
             media_start: MediaTime::ZERO,
             stream_start: MediaTime::ZERO,
+            paced_start: MediaTime::ZERO,
             wall_start: now,
             stream_latest: None,
             pts_latest: MediaTime::ZERO,
@@ -176,13 +212,15 @@ impl Player {
             outputs,
             pacing,
             state: State::Paused,
-            pending: None,
+            ahead: VecDeque::new(),
+            is_all_read: false,
+            skipped: None,
             spare: Sample::default(),
             batch: PacketBatch::default(),
             unsent: None,
             clock,
             end: None,
-            at_end: false,
+            can_resume: false,
         })
     }
 
@@ -199,11 +237,14 @@ impl Player {
         first_rtptime: u32,
         is_datagram: bool,
     ) {
-        self.outputs[track] = Some(Output { payloader, stream, first_rtptime, is_datagram, active: false });
+        self.drop_unsent(track);
+        self.outputs[track] =
+            Some(Output { payloader, stream, first_rtptime, is_datagram, active: false, has_begun: false });
     }
 
     /// Takes a track out.
     pub fn remove_track(&mut self, track: usize) {
+        self.drop_unsent(track);
         self.outputs[track] = None;
         self.reader.select(track, false);
         if self.active_tracks().next().is_none() {
@@ -240,18 +281,21 @@ impl Player {
         now: Instant,
     ) -> Result<PlayPoint, media::Error> {
         self.activate(tracks);
-        let from_here = start.is_none() && !self.at_end;
-        if from_here && self.state == State::Running {
+        let from_here = start.is_none() && self.can_resume;
+        if from_here {
             self.end = end.or(self.end);
+        }
+        if from_here && self.state == State::Running {
             return Ok(self.play_point(self.clock.position(now)));
         }
         self.state = State::Paused;
-        let position = match self.pending.as_ref().filter(|_| from_here) {
-            // The next sample has been read and not sent.
-            Some(sample) => self.resume(sample.pts.max(MediaTime::ZERO), end),
-            None => self.seek(start.unwrap_or(MediaTime::ZERO), end)?,
+        let position = match start {
+            None if from_here => self.next_pts().max(MediaTime::ZERO),
+            _ => self.seek(start.unwrap_or(MediaTime::ZERO), end)?,
         };
+        self.clock.paced_start = position;
         self.clock.wall_start = now;
+        self.outputs.iter_mut().flatten().for_each(|output| output.has_begun = false);
         self.state = State::Armed;
         Ok(self.play_point(position))
     }
@@ -275,6 +319,7 @@ impl Player {
         if self.active_tracks().next().is_none() {
             self.state = State::Paused;
         } else {
+            tracks.iter().for_each(|track| self.drop_unsent(*track));
             self.select_active();
         }
     }
@@ -294,29 +339,31 @@ impl Player {
             }
             return Ok(self.send(packets, now));
         }
+        if let Some(error) = self.skipped.take() {
+            return Ok(Step::Skipped(error));
+        }
         loop {
-            if self.pending.is_none()
-                && let Some(step) = self.read_ahead(now)?
-            {
-                return Ok(step);
-            }
-            let Some(sample) = &self.pending else { return Ok(self.finish_when_due(now)) };
-            if self.is_beyond_end(sample) {
-                if self.end.is_some_and(|end| sample.dts >= end) {
-                    return Ok(self.finish_when_due(now));
+            match self.fate_of_next() {
+                Fate::Unknown => {
+                    if let Some(step) = self.read_ahead(now)? {
+                        return Ok(step);
+                    }
                 }
-                self.drop_pending();
-                continue;
-            }
-            let due = self.clock.due(sample.dts);
-            if due > now + self.pacing.lead {
-                return Ok(Step::Wait(due));
-            }
-            if now > due + LATENESS_MAX && sample.dts >= self.clock.media_start {
-                self.clock.wall_start += now - due;
-            }
-            if self.packetize() {
-                return Ok(self.send(0..self.batch.packet_count(), now));
+                Fate::End => return Ok(self.finish_when_due(now)),
+                Fate::Drop => self.drop_next(),
+                Fate::Send => {
+                    if let Some(due) = self.due_of_next(now) {
+                        return Ok(Step::Wait(due));
+                    }
+                    if self.packetize() {
+                        let packets = 0..self.batch.packet_count();
+                        if let Some(begin) = self.begin() {
+                            self.unsent = Some((packets, now));
+                            return Ok(begin);
+                        }
+                        return Ok(self.send(packets, now));
+                    }
+                }
             }
         }
     }
@@ -342,26 +389,40 @@ impl Player {
         }
     }
 
-    /// Goes on at media time `position`, where it stopped. Stream time goes on as if there had been no pause.
-    fn resume(&mut self, position: MediaTime, end: Option<MediaTime>) -> MediaTime {
-        self.end = end.or(self.end);
-        self.clock.stream_start = self.stream_time(position);
-        self.clock.media_start = position;
-        position
+    /// When the next packets are shown, as far as is known.
+    fn next_pts(&self) -> MediaTime {
+        let unsent = self.unsent.as_ref().map(|_| self.batch.sample.pts);
+        unsent.or(self.ahead.front().map(|sample| sample.pts)).unwrap_or(self.clock.pts_latest)
     }
 
     /// Moves to where playback can start at or before `to`, and gives that place the next free stream time.
     fn seek(&mut self, to: MediaTime, end: Option<MediaTime>) -> Result<MediaTime, media::Error> {
-        if let Some(latest) = self.clock.stream_latest {
-            self.clock.stream_start = latest + SEEK_GAP;
+        if self.unsent.is_some() {
+            self.drop_unsent(self.batch.sample.track);
         }
-        self.drop_pending();
-        self.unsent = None;
-        self.at_end = false;
+        self.ahead.clear();
+        (self.is_all_read, self.can_resume) = (false, false);
         self.end = end;
-        self.clock.media_start = self.reader.seek(to, SeekTo::SyncAtOrBefore)?;
-        self.clock.pts_latest = self.clock.media_start;
-        Ok(self.clock.media_start)
+        let start = self.reader.seek(to, SeekTo::SyncAtOrBefore)?;
+        let first = self.read_first()?;
+        if let Some(latest) = self.clock.stream_latest {
+            // Nothing is shown before the first sample is decoded. Priming samples, and pictures that precede a key
+            // frame, are shown before `start` all the same.
+            self.clock.stream_start = latest + SEEK_GAP + (start - first.unwrap_or(start)).max(MediaTime::ZERO);
+        }
+        self.clock.media_start = start;
+        self.clock.pts_latest = start;
+        self.can_resume = true;
+        Ok(start)
+    }
+
+    /// Reads the first sample after a seek and returns its decode time.
+    fn read_first(&mut self) -> Result<Option<MediaTime>, media::Error> {
+        match self.read()? {
+            Next::Skipped(error) => self.skipped = Some(error),
+            Next::Sample | Next::Pending | Next::End => {}
+        }
+        Ok(self.ahead.front().map(|sample| sample.dts))
     }
 
     fn stream_time(&self, at: MediaTime) -> MediaTime {
@@ -371,26 +432,20 @@ impl Player {
     fn play_point(&self, start: MediaTime) -> PlayPoint {
         let tracks = self.outputs.iter().enumerate().filter_map(|(track, output)| {
             let output = output.as_ref().filter(|output| output.active)?;
-            Some((track, output.stream.next_sequence(), output.rtptime(&self.clock, start)))
+            let unsent = self.unsent.as_ref().filter(|_| self.batch.sample.track == track);
+            let unsent_count = unsent.map_or(0, |(packets, _)| packets.len());
+            let sequence = output.stream.next_sequence().wrapping_sub(unsent_count as u16);
+            Some((track, sequence, output.rtptime(&self.clock, start)))
         });
-        PlayPoint { start, end: self.end.or(self.recording.duration()), tracks: tracks.collect() }
+        PlayPoint { start, end: self.end, tracks: tracks.collect() }
     }
 
-    /// Reads the next sample of an active track. A step, if that is to be taken instead.
+    /// Reads one more sample. A step, if that is to be taken instead.
     fn read_ahead(&mut self, now: Instant) -> Result<Option<Step<'static>>, media::Error> {
-        let mut sample = std::mem::take(&mut self.spare);
-        let read = self.reader.next(&mut sample);
-        match read {
-            Ok(Next::Sample) => {
-                self.pending = Some(sample);
-                return Ok(None);
-            }
-            _ => self.spare = sample,
-        }
-        match read {
+        match self.read() {
+            Ok(Next::Sample | Next::End) => Ok(None),
             Ok(Next::Pending) => Ok(Some(Step::Wait(now + GROWING_POLL))),
             Ok(Next::Skipped(error)) => Ok(Some(Step::Skipped(error))),
-            Ok(_) => Ok(None),
             Err(error) => {
                 self.finish();
                 Err(error)
@@ -398,26 +453,73 @@ impl Player {
         }
     }
 
-    /// Whether a sample is not wanted because of the range's end. A picture that is shown after the end but decoded
-    /// before it may be what the last pictures refer to, so it goes along.
-    fn is_beyond_end(&self, sample: &Sample) -> bool {
-        let kind = self.recording.tracks()[sample.track].kind();
-        self.end.is_some_and(|end| match kind {
-            Kind::Video => sample.dts >= end,
-            Kind::Audio => sample.pts >= end,
-        })
+    /// Reads one more sample of an active track into the queue.
+    fn read(&mut self) -> Result<Next, media::Error> {
+        let mut sample = self.free_sample();
+        let read = self.reader.next(&mut sample);
+        match read {
+            Ok(Next::Sample) => self.ahead.push_back(sample),
+            _ => self.spare = sample,
+        }
+        self.is_all_read = matches!(read, Ok(Next::End));
+        read
     }
 
-    fn drop_pending(&mut self) {
-        if let Some(sample) = self.pending.take() {
+    /// A sample to read into. That of the batch, once its packets have left: so one buffer serves a viewer, as a rule.
+    fn free_sample(&mut self) -> Sample {
+        if self.unsent.is_none() && self.spare.data.capacity() == 0 {
+            self.batch.clear();
+            return std::mem::take(&mut self.batch.sample);
+        }
+        std::mem::take(&mut self.spare)
+    }
+
+    /// Whether the next sample is wanted. A picture that is shown at or after the range's end is only if one that is
+    /// decoded later is shown before it: it may refer to that picture.
+    fn fate_of_next(&self) -> Fate {
+        let mut ahead = self.ahead.iter();
+        let Some(sample) = ahead.next() else {
+            return if self.is_all_read { Fate::End } else { Fate::Unknown };
+        };
+        let track = &self.recording.tracks()[sample.track];
+        let end = self.end.into_iter().chain(track.shown_until).min();
+        let Some(end) = end.filter(|end| sample.pts >= *end) else { return Fate::Send };
+        if self.end.is_some_and(|end| sample.dts >= end) {
+            Fate::End
+        } else if track.kind() == Kind::Audio || sample.dts >= end {
+            Fate::Drop
+        } else if ahead.clone().any(|later| later.track == sample.track && later.pts < end) {
+            Fate::Send
+        } else if self.is_all_read || ahead.any(|later| later.dts >= end) {
+            Fate::Drop
+        } else if self.ahead.len() >= LOOK_AHEAD_MAX {
+            Fate::Send
+        } else {
+            Fate::Unknown
+        }
+    }
+
+    fn drop_next(&mut self) {
+        if let Some(sample) = self.ahead.pop_front() {
             self.spare = sample;
         }
     }
 
+    /// When the next sample is due; `None` if it may leave now.
+    fn due_of_next(&mut self, now: Instant) -> Option<Instant> {
+        let dts = self.ahead.front()?.dts;
+        let due = self.clock.due(dts);
+        if now > due + LATENESS_MAX && dts >= self.clock.paced_start {
+            self.clock.wall_start += now - due;
+        }
+        (due > now + self.pacing.lead).then_some(due)
+    }
+
     /// The end, once the last sample has been shown.
     fn finish_when_due(&mut self, now: Instant) -> Step<'static> {
-        let shown = self.end.or(self.recording.duration()).unwrap_or(self.clock.pts_latest);
-        let mut due = self.clock.due(shown.min(self.clock.pts_latest + LAST_SAMPLE_MAX));
+        let latest = self.clock.pts_latest;
+        let shown = self.end.or(self.recording.duration()).unwrap_or(latest);
+        let mut due = self.clock.due(shown.clamp(latest, latest + LAST_SAMPLE_MAX));
         if self.outputs.iter().flatten().any(|output| output.active && output.is_datagram) {
             due += END_GRACE;
         }
@@ -425,15 +527,15 @@ impl Player {
     }
 
     fn finish(&mut self) -> Step<'static> {
-        self.drop_pending();
+        self.ahead.clear();
         self.state = State::Paused;
-        self.at_end = true;
+        self.can_resume = false;
         Step::Ended
     }
 
-    /// Makes packets of the pending sample, if its track (still) plays and it gives any.
+    /// Makes packets of the next sample, if its track (still) plays and it gives any.
     fn packetize(&mut self) -> bool {
-        let Some(sample) = self.pending.take() else { return false };
+        let Some(sample) = self.ahead.pop_front() else { return false };
         self.spare = std::mem::replace(&mut self.batch.sample, sample);
         self.batch.clear();
         let (track, pts) = (self.batch.sample.track, self.batch.sample.pts);
@@ -447,6 +549,14 @@ impl Player {
         self.batch.packet_count() > 0
     }
 
+    /// What is to be done before the first packets of a track, if those in the batch are.
+    fn begin(&mut self) -> Option<Step<'static>> {
+        let (track, pts) = (self.batch.sample.track, self.batch.sample.pts);
+        let output = self.outputs[track].as_mut().filter(|output| !output.has_begun)?;
+        output.has_begun = true;
+        Some(Step::Begin { track, shown: self.clock.due(pts) })
+    }
+
     /// The packets that may leave now; of a datagram track not too many at once.
     fn send(&mut self, packets: Range<usize>, now: Instant) -> Step<'_> {
         let track = self.batch.sample.track;
@@ -458,4 +568,17 @@ impl Player {
         }
         Step::Send { track, batch: &self.batch, packets: now_packets }
     }
+
+    /// Forgets the packets of a track that were made and wait for their turn, as if they had never been: a gap in the
+    /// sequence numbers would look like loss.
+    fn drop_unsent(&mut self, track: usize) {
+        let Some((packets, _)) = self.unsent.take_if(|_| self.batch.sample.track == track) else { return };
+        let octets: usize = packets.clone().map(|index| self.batch.packet_len(index) - HEADER_LEN).sum();
+        if let Some(output) = &mut self.outputs[track] {
+            output.stream.take_back(packets.len(), octets);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

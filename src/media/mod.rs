@@ -93,6 +93,8 @@ pub struct Track {
     pub codec: Codec,
     /// From time 0 to the end of its last sample, where known.
     pub duration: Option<MediaTime>,
+    /// Samples from this time on are not to be shown, though others may need them: what an edit list cuts off.
+    pub shown_until: Option<MediaTime>,
     /// Average bits a second, where the container tells or it can be computed cheaply.
     pub bitrate: Option<u32>,
     /// Nominal pictures a second, for video where it can be told.

@@ -65,6 +65,13 @@ impl RtpStream {
         header
     }
 
+    /// Undoes the last `packet_count` packets, with `octet_count` bytes of payload, which were made and not sent.
+    pub fn take_back(&mut self, packet_count: usize, octet_count: usize) {
+        self.next_sequence = self.next_sequence.wrapping_sub(packet_count as u16);
+        self.packet_count = self.packet_count.wrapping_sub(packet_count as u32);
+        self.octet_count = self.octet_count.wrapping_sub(octet_count as u32);
+    }
+
     pub(super) fn count(&mut self, payload_len: usize) {
         self.packet_count = self.packet_count.wrapping_add(1);
         self.octet_count = self.octet_count.wrapping_add(payload_len as u32);

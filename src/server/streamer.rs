@@ -127,9 +127,23 @@ struct Streamer<'a> {
     orders: Receiver<Order>,
     transports: Vec<Option<Box<dyn Transport>>>,
     next_rtcp: Instant,
+    wall_clock: WallClock,
     rtcp_buffer: Vec<u8>,
     started: Instant,
     sent: Sent,
+}
+
+/// What time it is when. Read once for a session: were each report to read the clocks anew, the tracks would lie to
+/// each other as far apart as the thread was interrupted in between, and would jump when the system's clock is set.
+struct WallClock {
+    instant: Instant,
+    time: SystemTime,
+}
+
+impl WallClock {
+    fn ntp(&self, at: Instant) -> NtpTime {
+        NtpTime::from(self.time + at.saturating_duration_since(self.instant))
+    }
 }
 
 /// What the session's last log line tells.
@@ -153,6 +167,7 @@ impl<'a> Streamer<'a> {
             orders,
             transports: session.recording.tracks().iter().map(|_| None).collect(),
             next_rtcp: now + RTCP_INTERVAL,
+            wall_clock: WallClock { instant: now, time: SystemTime::now() },
             rtcp_buffer: Vec::new(),
             started: now,
             sent: Sent::default(),
@@ -203,6 +218,10 @@ impl<'a> Streamer<'a> {
     /// Takes one step of playback. `None`: there is more to do at once; else when there will be.
     fn advance(&mut self, now: Instant) -> Result<Option<Instant>, EndReason> {
         match self.player.poll(now) {
+            Ok(Step::Begin { track, shown }) => {
+                self.report(track, shown.max(now), rtcp::sender_report);
+                Ok(None)
+            }
             Ok(Step::Send { track, batch, packets }) => {
                 let Some(transport) = &mut self.transports[track] else { return Ok(None) };
                 self.sent.packets += packets.len() as u64;
@@ -247,19 +266,20 @@ impl<'a> Streamer<'a> {
                 let _ = reply.send(point);
             }
             Order::Run => {
-                // A receiver needs the wall clock before the first packet, or it shows that with a wrong time.
                 let now = Instant::now();
                 self.player.run(now);
-                self.exchange_rtcp(now);
+                self.next_rtcp = now + RTCP_INTERVAL;
             }
             Order::Pause(tracks, reply) => {
                 self.player.pause(&tracks);
+                self.note_playing();
                 let _ = reply.send(());
             }
             Order::RemoveTrack(track, reply) => {
                 self.say_goodbye(track);
                 self.transports[track] = None;
                 self.player.remove_track(track);
+                self.note_playing();
                 let _ = reply.send(());
             }
             Order::End(reason, reply) => {
@@ -280,12 +300,16 @@ impl<'a> Streamer<'a> {
     fn finish_playback(&mut self) {
         debug!("{}: {}: played to its end", self.session.peer, self.session.file.display());
         self.say_goodbye_to_all();
-        self.session.with_state(|state| state.is_playing = false);
+        self.note_playing();
+    }
+
+    fn note_playing(&self) {
+        let is_playing = self.player.is_playing();
+        self.session.with_state(|state| state.is_playing = is_playing);
     }
 
     fn say_goodbye_to_all(&mut self) {
-        let active: Vec<usize> = self.player.active_tracks().collect();
-        active.into_iter().for_each(|track| self.say_goodbye(track));
+        (0..self.transports.len()).for_each(|track| self.say_goodbye(track));
     }
 
     /// Sends a report on every track that plays, and reads what the clients sent.
@@ -296,23 +320,28 @@ impl<'a> Streamer<'a> {
         }
         if self.player.is_playing() {
             let active: Vec<usize> = self.player.active_tracks().collect();
-            active.into_iter().for_each(|track| self.report(track, rtcp::sender_report));
+            active.into_iter().for_each(|track| self.report(track, now, rtcp::sender_report));
         }
     }
 
+    /// Who never sent a packet must not say goodbye (RFC 3550 section 6.3.7); who pauses has sent some.
     fn say_goodbye(&mut self, track: usize) {
-        self.report(track, rtcp::sender_report_and_bye);
+        let is_active = self.player.active_tracks().any(|active| active == track);
+        if is_active || self.player.stream(track).is_some_and(|stream| stream.packet_count() > 0) {
+            self.report(track, Instant::now(), rtcp::sender_report_and_bye);
+        }
     }
 
-    fn report(&mut self, track: usize, write: fn(&mut Vec<u8>, NtpTime, u32, &RtpStream, &str)) {
-        let rtptime = self.player.rtptime_at(track, Instant::now());
+    /// Sends a report that says which timestamp belongs to the time `at`, which is now or soon.
+    fn report(&mut self, track: usize, at: Instant, write: fn(&mut Vec<u8>, NtpTime, u32, &RtpStream, &str)) {
+        let rtptime = self.player.rtptime_at(track, at);
         let (Some(transport), Some(stream), Some(rtptime)) =
             (&mut self.transports[track], self.player.stream(track), rtptime)
         else {
             return;
         };
         self.rtcp_buffer.clear();
-        write(&mut self.rtcp_buffer, NtpTime::from(SystemTime::now()), rtptime, stream, &self.shared.cname);
+        write(&mut self.rtcp_buffer, self.wall_clock.ntp(at), rtptime, stream, &self.shared.cname);
         // A broken connection shows with the next packet, or is already known.
         let _ = transport.send_rtcp(&self.rtcp_buffer);
     }

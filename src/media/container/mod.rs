@@ -21,8 +21,11 @@ pub struct Container {
     /// How sure the first [`SNIFF_LEN`] bytes make us.
     pub sniff: fn(&[u8]) -> Sniff,
     /// Reads what the file holds.
-    pub open: fn(&Source, &Options) -> Result<Arc<dyn Recording>, Error>,
+    pub open: Opener,
 }
+
+/// Reads what a file holds.
+pub type Opener = fn(&Source, &Options) -> Result<Arc<dyn Recording>, Error>;
 
 /// What the start of a file says about one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

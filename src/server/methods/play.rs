@@ -32,6 +32,8 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         Some(Ok(point)) => point,
     };
     session.with_state(|state| state.is_playing = true);
+    // The recording's own end is left open, as LIVE555 has it: GStreamer cuts every track off at the end it is told,
+    // counted from its first sample, and so loses the last pictures where the sound begins with priming samples.
     let mut response = exchange
         .ok_in(&session)
         .header("Range", Range::npt(point.start, point.end))

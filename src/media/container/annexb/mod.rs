@@ -110,7 +110,8 @@ fn open(source: &Source, options: &Options) -> Result<Arc<dyn Recording>, Error>
     let duration = extent.total.map(|total| frame_rate.time_of(total));
     let seconds = extent.pictures as f64 / frame_rate.as_f64();
     let bitrate = ((extent.position - at) as f64 * 8.0 / seconds.max(0.001)) as u32;
-    let track = Track { codec, duration, bitrate: Some(bitrate), frame_rate: Some(frame_rate.as_f64()) };
+    let track =
+        Track { codec, duration, bitrate: Some(bitrate), shown_until: None, frame_rate: Some(frame_rate.as_f64()) };
     Ok(Arc::new(Annexb {
         container: match format {
             Format::H264 => H264.name,

@@ -74,6 +74,7 @@ fn track(stream: &tracks::Stream, segment: &Segment, findings: &Findings) -> Tra
         codec: stream.codec.clone(),
         duration: tag.and_then(|tag| tag.duration).filter(|_| segment.is_finished),
         bitrate: tag.and_then(|tag| tag.bitrate),
+        shown_until: None,
         frame_rate: stream.default_duration.filter(|_| stream.is_video()).map(|duration| 1.0 / duration.as_secs_f64()),
     }
 }

@@ -91,10 +91,10 @@ impl TrackCursor {
         };
         let step = cursor.next(&mut self.window, &fragments.trex, moofs_max);
         // When the chain of boxes has broken, nothing says where the next one is. A `moof` can be told by its looks.
-        if let (Err(Error::Malformed { at, .. }), u64::MAX) = (&step, cursor.position()) {
-            if let Some(next) = fragments.resynchronize(&movie.streams, *at)? {
-                cursor.resume_at(next);
-            }
+        if let (Err(Error::Malformed { at, .. }), u64::MAX) = (&step, cursor.position())
+            && let Some(next) = fragments.resynchronize(&movie.streams, *at)?
+        {
+            cursor.resume_at(next);
         }
         step
     }
@@ -111,11 +111,11 @@ impl TrackCursor {
             (_, SeekTo::SyncAtOrBefore) => stream.table.last_sync(&movie.source, pts, stream.lead),
             (_, SeekTo::SyncAtOrAfter) => stream.table.first_sync(&movie.source, pts, stream.lead),
         };
-        if how == SeekTo::SyncAtOrAfter {
-            if let Some((sample, pts)) = in_table(how)? {
-                self.go_to_sample(movie, sample);
-                return Ok(Some(pts));
-            }
+        if how == SeekTo::SyncAtOrAfter
+            && let Some((sample, pts)) = in_table(how)?
+        {
+            self.go_to_sample(movie, sample);
+            return Ok(Some(pts));
         }
         if let Some(fragments) = &movie.fragments {
             let found = match how {
@@ -127,11 +127,11 @@ impl TrackCursor {
                 return Ok(Some(found.pts));
             }
         }
-        if how == SeekTo::SyncAtOrBefore {
-            if let Some((sample, pts)) = in_table(how)? {
-                self.go_to_sample(movie, sample);
-                return Ok(Some(pts));
-            }
+        if how == SeekTo::SyncAtOrBefore
+            && let Some((sample, pts)) = in_table(how)?
+        {
+            self.go_to_sample(movie, sample);
+            return Ok(Some(pts));
         }
         Ok(None)
     }

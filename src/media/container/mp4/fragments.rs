@@ -3,7 +3,8 @@
 
 use super::boxes::{BoxAt, Boxes, version_and_flags};
 use super::movie::Trex;
-use super::sample::Found;
+use super::sample::{Found, PCM_SAMPLES_PER_SECOND};
+use super::stream::Stream;
 use crate::media::Error;
 use crate::media::bits::ByteReader;
 use crate::media::io::Window;
@@ -46,6 +47,8 @@ pub enum Step {
 pub struct FragmentCursor {
     track_id: u32,
     all_sync: bool,
+    /// Bytes of a frame of PCM, and how many samples of that size go together.
+    joined: Option<(u32, u32)>,
     top: Boxes,
     moof: Option<BoxAt>,
     trafs: Boxes,
@@ -91,12 +94,14 @@ impl SampleRun {
 }
 
 impl FragmentCursor {
-    /// A cursor for the track with id `track_id`, at the top-level box at byte `at`, with `dts` in ticks for samples
-    /// in fragments without `tfdt`. Sound is `all_sync`, whatever its flags say.
-    pub fn new(track_id: u32, all_sync: bool, trex: &[(u32, Trex)], at: u64, dts: i64) -> Self {
+    /// A cursor for `stream` at the top-level box at byte `at`, with `dts` in ticks for samples in fragments without
+    /// `tfdt`. Sound can start at every sample, whatever the flags say.
+    pub fn new(stream: &Stream, trex: &[(u32, Trex)], at: u64, dts: i64) -> Self {
+        let track_id = stream.id;
         Self {
             track_id,
-            all_sync,
+            all_sync: stream.is_audio(),
+            joined: stream.pcm().map(|(frame_len, rate)| (frame_len, rate / PCM_SAMPLES_PER_SECOND)),
             top: Boxes::to_end_of_file(at),
             moof: None,
             trafs: Boxes::default(),
@@ -110,19 +115,9 @@ impl FragmentCursor {
         }
     }
 
-    /// Where the `moof` of the last sample begins.
-    pub fn moof_at(&self) -> u64 {
-        self.moof.map_or(0, |moof| moof.at)
-    }
-
     /// Where it looks for the next `moof`.
     pub fn position(&self) -> u64 {
         self.top.position()
-    }
-
-    /// When the next sample is decoded, in ticks, unless a `tfdt` says otherwise.
-    pub fn dts(&self) -> i64 {
-        self.dts
     }
 
     /// Goes on with the top-level box at byte `at`.
@@ -211,12 +206,8 @@ impl FragmentCursor {
     }
 
     fn next_sample(&mut self, window: &mut Window) -> Result<Option<Found>, Error> {
-        let entry_len = self.run.entry_len();
-        let entry = read_entry(window, &self.run, &self.defaults)?;
-        self.run.left -= 1;
-        self.run.at += entry_len as u64;
-        self.run.first_flags = None;
-        if entry.size == 0 && entry_len == 0 {
+        let entry = self.next_entry(window)?;
+        if entry.size == 0 && self.run.entry_len() == 0 {
             // All samples that are left are empty, and there may be 2^32 of them.
             let ticks = i64::from(entry.duration).saturating_mul(i64::from(self.run.left) + 1);
             self.dts = self.dts.saturating_add(ticks);
@@ -224,17 +215,36 @@ impl FragmentCursor {
             return Ok(None);
         }
         let (at, dts) = (self.data, self.dts);
-        self.data = at.saturating_add(u64::from(entry.size));
-        self.dts = dts.saturating_add(i64::from(entry.duration));
+        let (mut len, mut duration) = (u64::from(entry.size), u64::from(entry.duration));
+        if let Some((frame_len, count_max)) = self.joined.filter(|(frame_len, _)| entry.size <= *frame_len) {
+            let mut count = 1;
+            while count < count_max && self.run.left > 0 && len == u64::from(frame_len) * u64::from(count) {
+                let entry = self.next_entry(window)?;
+                len += u64::from(entry.size);
+                duration += u64::from(entry.duration);
+                count += 1;
+            }
+        }
+        self.data = at.saturating_add(len);
+        self.dts = dts.saturating_add_unsigned(duration);
         Ok(Some(Found {
             at,
-            len: u64::from(entry.size),
+            len,
             dts,
             pts: dts.saturating_add(i64::from(entry.composition_offset)),
-            duration: u64::from(entry.duration),
+            duration,
             is_sync: self.all_sync || entry.flags & NON_SYNC == 0,
             description: self.defaults.description,
         }))
+    }
+
+    /// What the `trun` says of the next sample, which is then behind.
+    fn next_entry(&mut self, window: &mut Window) -> Result<Entry, Error> {
+        let entry = read_entry(window, &self.run, &self.defaults)?;
+        self.run.left -= 1;
+        self.run.at += self.run.entry_len() as u64;
+        self.run.first_flags = None;
+        Ok(entry)
     }
 }
 

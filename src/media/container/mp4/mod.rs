@@ -24,6 +24,10 @@ mod sample_entry;
 mod search;
 mod stream;
 mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -2,7 +2,6 @@
 //! tables lie. What a sample entry means is `sample_entry`'s, what a sample table says `table`'s.
 
 use super::boxes::{BoxAt, FourCc, version_and_flags, visit};
-use super::table::SampleTable;
 use crate::media::Error;
 use crate::media::bits::ByteReader;
 use crate::media::io::Window;
@@ -18,6 +17,8 @@ const EDITS_MAX: u32 = 64;
 pub struct Movie {
     /// Ticks a second of the durations in edit lists.
     pub timescale: u32,
+    /// What `mehd` promises of the whole, with its fragments, in ticks of the movie; 0 where it does not tell.
+    pub fragment_duration: u64,
     /// In the order of the file.
     pub traks: Vec<Trak>,
     /// What samples in fragments are like unless the fragment says otherwise, by track id.
@@ -102,6 +103,7 @@ impl Movie {
                 b"trak" if movie.traks.len() < TRACKS_MAX => movie.traks.push(Trak::read(window, &found)?),
                 b"mvhd" => movie.timescale = read_mvhd(window, &found)?,
                 b"mvex" => return Ok(true),
+                b"mehd" => movie.fragment_duration = read_mehd(window, &found)?,
                 b"trex" if movie.trex.len() < TRACKS_MAX => movie.trex.push(read_trex(window, &found)?),
                 _ => {}
             }
@@ -141,29 +143,36 @@ impl Trak {
         Ok(false)
     }
 
-    /// The sample tables; empty ones where the samples are in fragments only.
-    ///
-    /// # Errors
-    /// When a table that the others need is missing or broken.
-    pub fn sample_table(&self, window: &mut Window) -> Result<SampleTable, Error> {
-        SampleTable::read(window, &self.tables, self.at)
-    }
-
-    /// What is added to a time of the media to have it on the timeline of the presentation, in ticks of the track,
-    /// and whether the edit list says more than that.
-    pub fn presentation_shift(&self, movie_timescale: u32) -> (i64, bool) {
+    /// What the edit list makes of the media, as far as one stretch of it can tell.
+    pub fn presentation(&self, movie_timescale: u32) -> Presentation {
         let mut empty: u64 = 0;
         for (index, edit) in self.edits.iter().enumerate() {
             match edit.media_time {
                 None => empty = empty.saturating_add(edit.duration),
                 Some(media_time) => {
                     let delay = rescale(empty, movie_timescale, self.timescale);
-                    return (delay.saturating_sub(media_time), index + 1 < self.edits.len());
+                    let is_last = index + 1 == self.edits.len();
+                    let duration = Some(edit.duration).filter(|duration| *duration > 0 && is_last);
+                    let end =
+                        duration.map(|ticks| delay.saturating_add(rescale(ticks, movie_timescale, self.timescale)));
+                    return Presentation { shift: delay.saturating_sub(media_time), end, is_simplified: !is_last };
                 }
             }
         }
-        (0, !self.edits.is_empty())
+        Presentation { shift: 0, end: None, is_simplified: !self.edits.is_empty() }
     }
+}
+
+/// How a track lies on the timeline of the presentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presentation {
+    /// What is added to a time of the media, in ticks of the track.
+    pub shift: i64,
+    /// From when on nothing is shown, in ticks of the track; `None`: all is. Says nothing about fragments: whoever
+    /// writes them does not know the end when he writes the edit list.
+    pub end: Option<i64>,
+    /// The edit list says more than that.
+    pub is_simplified: bool,
 }
 
 /// `ticks` of a clock of `from` Hz on one of `to` Hz, rounded to nearest.
@@ -231,6 +240,13 @@ fn read_cslg(window: &mut Window, found: &BoxAt) -> Result<Option<i32>, Error> {
     let mut r = ByteReader::new(&body, found.body, "cslg");
     let (version, _) = version_and_flags(&mut r)?;
     Ok(if version == 0 { Some(r.i32()?) } else { i32::try_from(r.i64()?).ok() })
+}
+
+fn read_mehd(window: &mut Window, found: &BoxAt) -> Result<u64, Error> {
+    let body = found.load(window, "mehd")?;
+    let mut r = ByteReader::new(&body, found.body, "mehd");
+    let (version, _) = version_and_flags(&mut r)?;
+    if version == 1 { r.u64() } else { r.u32().map(u64::from) }
 }
 
 fn read_trex(window: &mut Window, found: &BoxAt) -> Result<(u32, Trex), Error> {

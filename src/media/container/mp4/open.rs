@@ -5,9 +5,9 @@ use super::boxes::{BoxAt, Boxes};
 use super::cursor::TrackCursor;
 use super::fragments::Step;
 use super::hints::Hints;
-use super::movie::{Movie, Trak};
+use super::movie::{Movie, Presentation, Trak};
 use super::sample::Found;
-use super::sample_entry::{self, Unplayable};
+use super::sample_entry::{self, Description, Unplayable};
 use super::search::Fragments;
 use super::stream::{Stream, pcm_of};
 use super::table::SampleTable;
@@ -76,15 +76,17 @@ impl Layout {
     }
 
     /// Why a file without `moov` cannot be played.
-    fn no_moov(&self) -> Error {
-        let text = match (&self.first_moof, &self.mdat) {
-            (Some(at), _) => {
+    fn no_moov(self) -> Error {
+        let text = match (self.problem, self.first_moof, self.mdat) {
+            // A recorder that stops leaves its last box cut off, not broken: this is damage, and `moov` may be behind.
+            (Some(error @ Error::Malformed { .. }), _, _) | (Some(error), _, None) => return error,
+            (_, Some(at), _) => {
                 format!("a part of a recording, without its header: no moov box before the moof at byte {at}")
             }
-            (None, Some(mdat)) => {
+            (_, None, Some(mdat)) => {
                 format!("the recording was not finished: it has no moov box (mdat at byte {} is not indexed)", mdat.at)
             }
-            (None, None) => return Error::malformed("file: it has neither moov nor mdat box", 0),
+            (None, None, None) => return Error::malformed("file: it has neither moov nor mdat box", 0),
         };
         Error::Unsupported(text)
     }
@@ -98,9 +100,9 @@ impl Mp4 {
     pub fn open(source: &Source) -> Result<Self, Error> {
         let mut window = Window::new(source.clone(), WINDOW_LEN);
         let len = source.len()?;
-        let mut layout = Layout::read(&mut window, len)?;
+        let layout = Layout::read(&mut window, len)?;
         let Some(moov) = layout.moov else {
-            return Err(layout.problem.take().filter(|_| layout.mdat.is_none()).unwrap_or_else(|| layout.no_moov()));
+            return Err(layout.no_moov());
         };
         let mut notes: Vec<Note> = layout.problem.iter().map(Note::from).collect();
         let movie = Movie::read(&mut window, &moov)?;
@@ -116,12 +118,19 @@ impl Mp4 {
         let mut opened =
             Self { source: source.clone(), streams, tracks: Vec::new(), fragments: None, duration: None, notes };
         opened.find_fragments(&movie, &layout, false)?;
+        let is_empty = layout.first_moof.is_none()
+            && !opened.streams.is_empty()
+            && opened.streams.iter().all(|stream| stream.table.count == 0);
         let first_samples = opened.keep_playable()?;
         if opened.streams.is_empty() {
-            return Err(nothing_to_stream(&opened.notes, &movie, &layout));
+            return Err(nothing_to_stream(&opened.notes, &movie, is_empty));
         }
         opened.find_fragments(&movie, &layout, true)?;
         opened.describe(&first_samples)?;
+        if opened.duration.is_none() && movie.fragment_duration > 0 {
+            let ticks = i64::try_from(movie.fragment_duration).unwrap_or(i64::MAX);
+            opened.duration = Some(MediaTime::from_ticks(ticks, movie.timescale));
+        }
         Ok(opened)
     }
 
@@ -216,7 +225,12 @@ impl Mp4 {
                 (None, None) => Some(table_end(&self.source, stream, samples)?),
                 (None, Some(_)) => None,
             };
-            let duration = end.filter(|end| *end > MediaTime::ZERO);
+            let shown_until = match self.fragments {
+                None => stream.end.map(|end| MediaTime::from_ticks(end, stream.timescale)),
+                Some(_) => None,
+            };
+            let shown_end = end.map(|end| shown_until.map_or(end, |shown_until| end.min(shown_until)));
+            let duration = shown_end.filter(|end| *end > MediaTime::ZERO);
             let bitrate = match (base.bitrate, &self.fragments, duration) {
                 (None, None, Some(duration)) => Some(bits_per_second(stream.table.total_len(&self.source)?, duration)),
                 (told, _, _) => told,
@@ -225,7 +239,7 @@ impl Mp4 {
                 Kind::Video => frame_rate(&self.source, stream, samples)?,
                 Kind::Audio => None,
             };
-            self.tracks.push(Track { codec: base.codec.clone(), duration, bitrate, frame_rate });
+            self.tracks.push(Track { codec: base.codec.clone(), duration, shown_until, bitrate, frame_rate });
         }
         self.duration = self.tracks.iter().filter_map(|track| track.duration).max();
         Ok(())
@@ -245,21 +259,8 @@ fn read_stream(
         _ => Error::malformed(format!("trak without {what}"), trak.at),
     };
     let stsd = trak.stsd.as_ref().ok_or_else(|| missing("stsd"))?;
-    let mut descriptions = Vec::new();
-    let mut first_problem = None;
-    for entry in sample_entry::read(window, stsd, trak.timescale)? {
-        descriptions.push(match entry {
-            Ok(description) => Some(description),
-            Err(why) => {
-                first_problem.get_or_insert(why);
-                None
-            }
-        });
-    }
-    let Some(base) = descriptions.iter().position(Option::is_some) else {
-        return Err(first_problem.unwrap_or_else(|| Error::malformed("stsd of no entries", stsd.at).into()));
-    };
-    let (shift, is_simplified) = trak.presentation_shift(movie.timescale);
+    let (descriptions, base) = read_descriptions(window, stsd, trak.timescale)?;
+    let Presentation { shift, end, is_simplified } = trak.presentation(movie.timescale);
     if is_simplified {
         let text = format!("track {}: of its edit list of {} only the start is honoured", trak.id, trak.edits.len());
         notes.push(Note { at: None, text });
@@ -274,12 +275,16 @@ fn read_stream(
     if let Some((frame_len, _)) = codec.and_then(pcm_of) {
         table.set_pcm(source, frame_len)?;
     }
+    if let Err(error) = table.find_playable(source, source.len()?) {
+        notes.push(Note::from(&error)); // reading plays what comes before
+    }
     let base = base as u32 + 1;
     let mut stream = Stream {
         id: trak.id,
         timescale: trak.timescale,
         media_duration: trak.duration,
         shift,
+        end,
         lead,
         descriptions,
         base,
@@ -288,6 +293,29 @@ fn read_stream(
     };
     stream.start = first_needed_sample(source, &stream)?;
     Ok(stream)
+}
+
+/// What the sample entries say, and the index of the first that can be played.
+fn read_descriptions(
+    window: &mut Window,
+    stsd: &BoxAt,
+    timescale: u32,
+) -> Result<(Vec<Option<Description>>, usize), Unplayable> {
+    let mut descriptions = Vec::new();
+    let mut first_problem = None;
+    for entry in sample_entry::read(window, stsd, timescale)? {
+        descriptions.push(match entry {
+            Ok(description) => Some(description),
+            Err(why) => {
+                first_problem.get_or_insert(why);
+                None
+            }
+        });
+    }
+    match descriptions.iter().position(Option::is_some) {
+        Some(base) => Ok((descriptions, base)),
+        None => Err(first_problem.unwrap_or_else(|| Error::malformed("stsd of no entries", stsd.at).into())),
+    }
 }
 
 /// The first sample that is needed to show the presentation from its start: an edit list may cut away the beginning
@@ -311,14 +339,18 @@ fn table_end(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Medi
     Ok(stream.time(first_pts.saturating_add_unsigned(duration)))
 }
 
-/// Pictures a second: of all samples where the table tells how long they last, else of the first ones.
+/// Pictures a second: the average where the table tells how long all samples last, else that of the usual one among
+/// the first.
 fn frame_rate(source: &Source, stream: &Stream, samples: &[Found]) -> Result<Option<f64>, Error> {
     let whole = match stream.table.count {
         0 => None,
-        count => stream.table.media_duration(source)?.map(|ticks| (count, ticks)),
+        _ => stream.table.media_duration(source)?.map(|ticks| (stream.table.playable, ticks)),
     };
-    let (count, ticks) =
-        whole.unwrap_or_else(|| (samples.len() as u64, samples.iter().map(|found| found.duration).sum()));
+    let (count, ticks) = whole.unwrap_or_else(|| {
+        let mut durations: Vec<u64> = samples.iter().map(|found| found.duration).collect();
+        durations.sort_unstable();
+        (1, durations.get(durations.len() / 2).copied().unwrap_or(0))
+    });
     Ok(Some(count as f64 * f64::from(stream.timescale) / ticks as f64).filter(|rate| rate.is_normal()))
 }
 
@@ -332,12 +364,11 @@ fn left_out(track_id: u32, why: &dyn std::fmt::Display) -> Note {
 }
 
 /// Why no track is left.
-fn nothing_to_stream(notes: &[Note], movie: &Movie, layout: &Layout) -> Error {
+fn nothing_to_stream(notes: &[Note], movie: &Movie, is_empty: bool) -> Error {
     if let Some(Error::Truncated { at, .. }) = movie.problem {
         return Error::truncated("moov", at);
     }
-    let has_samples = layout.first_moof.is_some() || movie.traks.iter().any(|trak| trak.duration > 0);
-    if !has_samples && !movie.traks.is_empty() {
+    if is_empty {
         return Error::Unsupported("the recording has no samples: there is nothing but its header (moov)".into());
     }
     let reasons: Vec<String> = notes.iter().map(Note::to_string).collect();

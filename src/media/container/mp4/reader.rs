@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Mp4;
 use super::cursor::TrackCursor;
 use super::fragments::Step;
-use super::sample::Found;
+use super::sample::{Found, PCM_SAMPLES_PER_SECOND};
 use super::stream::Stream;
 use crate::media::codec::nal::split_length_prefixed;
-use crate::media::{Codec, Error, Next, Reader, Recording, Sample, SeekTo};
+use crate::media::{Codec, Error, Next, Reader, Sample, SeekTo};
 use crate::time::MediaTime;
 
 /// Bytes of one sample. An intra picture of 8K video takes some megabytes.
@@ -17,11 +17,12 @@ pub const SAMPLE_LEN_MAX: u64 = 64 << 20;
 /// Bytes of a sample above which the file's size is asked for before memory is taken.
 const SAMPLE_LEN_TRUSTED: u64 = 1 << 20;
 
-/// Samples of PCM are this fraction of a second.
-const PCM_SAMPLES_PER_SECOND: u32 = 50;
-
-/// Samples that cannot be read one after the other before the track is given up.
+/// Samples that cannot be read one after the other before that is told again, or, where they lie beyond the end of the
+/// file, the track is given up.
 const BAD_SAMPLES_MAX: u32 = 256;
+
+/// Empty samples one after the other before that is told. A few are legitimate: they stand for dropped pictures.
+const EMPTY_SAMPLES_MAX: u32 = 4096;
 
 /// Fragments that are looked into for a track while another has a sample to go on with.
 const LOOKAHEAD_MOOFS: u32 = 64;
@@ -157,8 +158,8 @@ impl Mp4Reader {
         }
         if found.len > SAMPLE_LEN_TRUSTED {
             let file_len = self.movie.source.len()?;
-            if found.at.saturating_add(found.len) > file_len {
-                return Err(Error::truncated("sample", file_len.max(found.at)));
+            if found.end() > file_len {
+                return Err(Error::truncated("sample", file_len));
             }
         }
         let slot = &mut self.slots[index];
@@ -166,7 +167,11 @@ impl Mp4Reader {
             prepend_parameter_sets(stream, number, sample);
         }
         let before = sample.data.len();
-        self.movie.source.append(&mut sample.data, found.at, found.len as usize, "sample")?;
+        match self.movie.source.append(&mut sample.data, found.at, found.len as usize, "sample") {
+            // Where the sample was to begin may be far behind that, and differs from track to track.
+            Err(Error::Truncated { what, .. }) => return Err(Error::truncated(what, self.movie.source.len()?)),
+            read => read?,
+        }
         if found.is_sync {
             slot.description = number;
         }
@@ -177,7 +182,6 @@ impl Mp4Reader {
         let nal_length_size = stream.description(number).map_or(0, |description| description.nal_length_size);
         if nal_length_size > 0 {
             self.split(sample, before, nal_length_size, found.at)?;
-            return Ok(!sample.nals.is_empty());
         }
         Ok(true)
     }
@@ -189,9 +193,13 @@ impl Mp4Reader {
         for nal in &mut sample.nals[known..] {
             *nal = nal.start + from..nal.end + from;
         }
-        let Err(position) = split else { return Ok(()) };
+        let is_empty = sample.nals.len() == known;
+        let Err(position) = split else {
+            // A power cut leaves zeros behind, which read as units of no bytes.
+            return if is_empty { Err(Error::malformed("sample without NAL units", at)) } else { Ok(()) };
+        };
         let error = Error::malformed("NAL unit length", at + position as u64);
-        if sample.nals.len() == known {
+        if is_empty {
             return Err(error);
         }
         sample.data.truncate(from + position);
@@ -210,9 +218,11 @@ impl Mp4Reader {
             let slot = &mut self.slots[index];
             slot.bad += 1;
             if slot.bad > BAD_SAMPLES_MAX {
-                slot.state = State::Ended;
-            }
-            if slot.bad > 1 {
+                slot.bad = 1;
+                if matches!(error, Error::Truncated { .. }) {
+                    slot.state = State::Ended;
+                }
+            } else if slot.bad > 1 {
                 return Ok(None); // told once for a row of them
             }
         }
@@ -261,6 +271,7 @@ impl Reader for Mp4Reader {
         if let Some(error) = self.pending.take() {
             return Ok(Next::Skipped(error));
         }
+        let mut empty = 0;
         loop {
             if let Err(error) = self.look() {
                 match self.complaint(None, error)? {
@@ -271,7 +282,8 @@ impl Reader for Mp4Reader {
             let Some(index) = self.earliest() else { return Ok(Next::End) };
             let Some(found) = self.take(index) else { return Ok(Next::End) };
             match self.read(index, &found, sample) {
-                Ok(false) => {}
+                Ok(false) if empty < EMPTY_SAMPLES_MAX => empty += 1,
+                Ok(false) => return Ok(Next::Skipped(Error::malformed("row of empty samples", found.at))),
                 Ok(true) => {
                     self.slots[index].bad = 0;
                     self.now = Some(sample.dts);

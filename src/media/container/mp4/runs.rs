@@ -170,11 +170,9 @@ impl RunTable {
         let (at, what) = (self.entry_at(entry), self.kind.what());
         let RunKind::SampleToChunk { chunk_count } = self.kind else {
             let mut r = ByteReader::new(window.bytes(at, 8, what)?, at, what);
-            let (count, mut value) = (u64::from(r.u32()?), r.u32()?);
+            let (count, value) = (u64::from(r.u32()?), r.u32()?);
             let is_time = self.kind == RunKind::TimeToSample;
-            if is_time && value > i32::MAX as u32 {
-                value = 1; // negative, by writers that corrected a time; FFmpeg takes 1 as well
-            }
+            let value = if is_time { sane_delta(value) } else { value };
             // Samples that the table does not reach last as long as the one before.
             let count = if is_time && is_last { u64::MAX - first } else { count };
             return Ok(Some(Run { entry, first, count, start, value, description: 0 }));
@@ -218,10 +216,11 @@ impl RunTable {
         });
         let mut window = Window::new(source.clone(), SCAN_LEN.min(self.bytes_from(from.entry, known)));
         let mut found = None;
-        let mut next = from;
         let mut learned = Vec::new();
+        let mut next = self.skip_blocks(&mut window, key, from, known, &mut learned)?;
         let walked = loop {
-            if next.entry % CHECKPOINT_STEP == 0 && next.entry / CHECKPOINT_STEP >= known {
+            let is_new = learned.last().is_none_or(|last: &Checkpoint| last.entry < next.entry);
+            if is_new && next.entry % CHECKPOINT_STEP == 0 && next.entry / CHECKPOINT_STEP >= known {
                 learned.push(next);
             }
             if !key.is_reached_by(next.first, next.start) && found.is_some() {
@@ -250,10 +249,47 @@ impl RunTable {
         walked.map(|()| found)
     }
 
+    /// Goes from `from`, the last checkpoint of `known`, to the last one that is at or before `key`, by adding up
+    /// whole blocks of entries: a day of pictures with reordering has 2 million of them.
+    fn skip_blocks(
+        &self,
+        window: &mut Window,
+        key: Key,
+        from: Checkpoint,
+        known: u32,
+        learned: &mut Vec<Checkpoint>,
+    ) -> Result<Checkpoint, Error> {
+        const LEN: usize = CHECKPOINT_STEP as usize * 8;
+        let mut from = from;
+        let is_simple = !matches!(self.kind, RunKind::SampleToChunk { .. });
+        // The last entry has its own rule, so it is never in a block.
+        while is_simple
+            && from.entry / CHECKPOINT_STEP + 1 >= known
+            && self.entries.count.saturating_sub(from.entry) > CHECKPOINT_STEP
+        {
+            let block = window.bytes(self.entry_at(from.entry), LEN, self.kind.what())?;
+            let mut next = Checkpoint { entry: from.entry + CHECKPOINT_STEP, ..from };
+            for entry in block.chunks_exact(8) {
+                let count = u64::from(u32::from_be_bytes([entry[0], entry[1], entry[2], entry[3]]));
+                let value = u32::from_be_bytes([entry[4], entry[5], entry[6], entry[7]]);
+                next.first = next.first.saturating_add(count);
+                if self.kind == RunKind::TimeToSample {
+                    next.start = next.start.saturating_add(count.saturating_mul(u64::from(sane_delta(value))));
+                }
+            }
+            if !key.is_reached_by(next.first, next.start) {
+                break;
+            }
+            learned.push(next);
+            from = next;
+        }
+        Ok(from)
+    }
+
     /// How much to read ahead from `entry`: up to the next checkpoint where it is known.
     fn bytes_from(&self, entry: u32, known: u32) -> usize {
         let is_inside = entry / CHECKPOINT_STEP + 1 < known;
-        let entries = if is_inside { CHECKPOINT_STEP } else { self.entries.count - entry.min(self.entries.count) };
+        let entries = if is_inside { CHECKPOINT_STEP } else { self.entries.count.saturating_sub(entry) };
         (u64::from(entries) * self.kind.entry_len()).clamp(16, SCAN_LEN as u64) as usize
     }
 
@@ -270,6 +306,11 @@ impl RunTable {
             run.start.saturating_add((sample_count.saturating_sub(run.first)).saturating_mul(u64::from(run.value)))
         }))
     }
+}
+
+/// A delta of `stts`. Negative ones, by writers that corrected a time, count as 1, as they do in FFmpeg.
+fn sane_delta(delta: u32) -> u32 {
+    if delta > i32::MAX as u32 { 1 } else { delta }
 }
 
 /// One viewer's place in a [`RunTable`].

@@ -1,5 +1,8 @@
 //! What sample tables and fragments both yield: a place in the file with times.
 
+/// Samples of PCM are this fraction of a second.
+pub const PCM_SAMPLES_PER_SECOND: u32 = 50;
+
 /// One sample, or the PCM frames of a whole chunk, found but not read. Times are in ticks of the track and on the
 /// timeline of the media, before the edit list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,4 +21,11 @@ pub struct Found {
     pub is_sync: bool,
     /// Number of its sample entry, from 1.
     pub description: u32,
+}
+
+impl Found {
+    /// Where it ends, in bytes from the start of the file.
+    pub fn end(&self) -> u64 {
+        self.at.saturating_add(self.len)
+    }
 }

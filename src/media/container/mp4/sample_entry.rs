@@ -79,8 +79,6 @@ pub enum Unplayable {
         kind: FourCc,
         /// What more can be said, such as the object type within `mp4a`.
         detail: Option<String>,
-        /// Where the entry begins.
-        at: u64,
     },
     /// Broken.
     Bad(Error),
@@ -95,8 +93,8 @@ impl From<Error> for Unplayable {
 impl fmt::Display for Unplayable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported { kind, detail: Some(detail), .. } => write!(f, "{detail} ({kind}) is not supported"),
-            Self::Unsupported { kind, detail: None, .. } => write!(f, "the coding {kind} is not supported"),
+            Self::Unsupported { kind, detail: Some(detail) } => write!(f, "{detail} ({kind}) is not supported"),
+            Self::Unsupported { kind, detail: None } => write!(f, "the coding {kind} is not supported"),
             Self::Bad(error) => error.fmt(f),
         }
     }
@@ -121,7 +119,7 @@ pub fn read(window: &mut Window, stsd: &BoxAt, timescale: u32) -> Result<Vec<Res
 }
 
 fn read_entry(window: &mut Window, entry: &BoxAt, stsd_version: u8, timescale: u32) -> Result<Description, Unplayable> {
-    let unsupported = |detail: Option<String>| Unplayable::Unsupported { kind: entry.kind, detail, at: entry.at };
+    let unsupported = |detail: Option<String>| Unplayable::Unsupported { kind: entry.kind, detail };
     match &entry.kind.0 {
         b"avc1" | b"avc2" | b"avc3" | b"avc4" | b"dva1" | b"dvav" => Ok(read_avc(window, entry)?),
         b"hvc1" | b"hev1" | b"hvc2" | b"hev2" | b"dvh1" | b"dvhe" => Ok(read_hevc(window, entry)?),

@@ -30,11 +30,13 @@ const PROBE_LEN_MAX: u64 = 64 << 20;
 /// Halvings of a file of 2^63 bytes.
 const BISECTIONS_MAX: usize = 64;
 
-/// Bytes of the end of the file in which the last samples are looked for.
-const TAIL_LEN: u64 = 4 << 20;
+/// Bytes of the end of the file in which the last samples are looked for, more when no fragment begins there.
+const TAIL_LEN: u64 = 1 << 20;
+const TAIL_LENS: [u64; 3] = [TAIL_LEN, TAIL_LEN << 3, TAIL_LEN << 6];
 
-/// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened.
-const OPEN_MOOFS_MAX: u32 = 20_000;
+/// Fragments that are walked to find the end of a file that cannot be bisected, when it is opened. On a disk that has
+/// to move its head for each, that takes seconds already.
+const OPEN_MOOFS_MAX: u32 = 1000;
 
 /// Fragments in which a track may be absent when a place in it is sought.
 const ABSENT_MOOFS_MAX: u32 = 4096;
@@ -85,11 +87,6 @@ impl Fragments {
         let points = Leaf::new(Vec::new());
         let mut fragments = Self { source: source.clone(), first, trex, has_times: true, hints, points };
         let mut window = fragments.window();
-        let mut dts = Vec::new();
-        for stream in streams {
-            let duration = stream.table.media_duration(source).unwrap_or_default().unwrap_or(0);
-            dts.push(i64::try_from(duration).unwrap_or(i64::MAX));
-        }
         if let Some(moof) = next_moof(&mut window, &mut Boxes::to_end_of_file(first)).unwrap_or_default() {
             let (mut any, mut all) = (false, true);
             let _ = fragment_times(&mut window, &moof, &fragments.trex, |traf| {
@@ -100,7 +97,13 @@ impl Fragments {
             });
             fragments.has_times = any && all;
         }
-        let start = Point { at: first, time: MediaTime::MIN, dts: if fragments.has_times { Vec::new() } else { dts } };
+        let mut start = Point { at: first, time: MediaTime::MIN, dts: Vec::new() };
+        if !fragments.has_times {
+            // They go on where the samples of `moov` end.
+            for stream in streams {
+                start.dts.push(stepping_over_damage(stream.table.end_dts(source))?.unwrap_or(0));
+            }
+        }
         fragments.points = Leaf::new(vec![start]);
         Ok(fragments)
     }
@@ -117,8 +120,7 @@ impl Fragments {
 
     fn cursor_at(&self, streams: &[Stream], index: usize, point: &Point) -> FragmentCursor {
         let dts = point.dts.get(index).copied().unwrap_or(0);
-        let stream = &streams[index];
-        FragmentCursor::new(stream.id, stream.is_audio(), &self.trex, point.at, dts)
+        FragmentCursor::new(&streams[index], &self.trex, point.at, dts)
     }
 
     /// The last known `moof` that starts at or before `target`, or the first, and a later one.
@@ -264,10 +266,11 @@ impl Fragments {
             let filled = self.source.read_at(&mut buffer, at, "fragments")?;
             for (position, looks) in buffer[..filled].windows(16).enumerate() {
                 let is_moof = looks[4..8] == *b"moof" && looks[8..16] == *b"\0\0\0\x10mfhd";
-                if is_moof && at + (position as u64) < to {
-                    if let Some(point) = self.check(streams, at + position as u64)? {
-                        return Ok(Probe::Found(point));
-                    }
+                if is_moof
+                    && at + (position as u64) < to
+                    && let Some(point) = self.check(streams, at + position as u64)?
+                {
+                    return Ok(Probe::Found(point));
                 }
             }
             if filled < PROBE_LEN {
@@ -300,13 +303,13 @@ impl Fragments {
         pts: i64,
     ) -> Result<Option<(FragmentCursor, Found)>, Error> {
         let stream = &streams[index];
-        let target = stream.time(pts);
+        let (target, len) = (stream.time(pts), self.source.len()?);
         let mut back = MediaTime::ZERO;
         loop {
             let point = self.locate(streams, target - back)?;
             let mut best = None;
             self.each_sample(self.cursor_at(streams, index, &point), |before, found| {
-                if found.is_sync && found.pts <= pts {
+                if found.is_sync && found.pts <= pts && found.end() <= len {
                     best = Some((before, found));
                 }
                 found.dts.saturating_sub(stream.lead) <= pts
@@ -332,9 +335,9 @@ impl Fragments {
             Some((cursor, _)) => cursor,
             None => self.start(streams, index),
         };
-        let mut first = None;
+        let (mut first, len) = (None, self.source.len()?);
         self.each_sample(from, |before, found| {
-            if found.is_sync && found.pts >= pts {
+            if found.is_sync && found.pts >= pts && found.end() <= len {
                 first = Some((before, found));
             }
             first.is_none()
@@ -376,14 +379,13 @@ impl Fragments {
         let mut window = self.window();
         for _ in 0..WALK_SAMPLES_MAX {
             let before = cursor.clone();
-            match stepping_over_damage(cursor.next(&mut window, &self.trex, ABSENT_MOOFS_MAX))? {
-                None => {}
-                Some(Step::Sample(found)) => {
-                    if !wanted(before, found) {
-                        break;
-                    }
-                }
-                Some(Step::NotYet | Step::End) => break,
+            let goes_on = match stepping_over_damage(cursor.next(&mut window, &self.trex, ABSENT_MOOFS_MAX))? {
+                None => true,
+                Some(Step::Sample(found)) => wanted(before, found),
+                Some(Step::NotYet | Step::End) => false,
+            };
+            if !goes_on {
+                break;
             }
         }
         Ok(cursor)
@@ -400,7 +402,7 @@ impl Fragments {
         for index in 0..streams.len() {
             let mut end: Option<i64> = None;
             self.each_sample(self.cursor_at(streams, index, &late), |_, found| {
-                let is_whole = found.at.saturating_add(found.len) <= len;
+                let is_whole = found.end() <= len;
                 if is_whole {
                     let sample_end = found.pts.saturating_add_unsigned(found.duration);
                     end = Some(end.map_or(sample_end, |end| end.max(sample_end)));
@@ -419,12 +421,12 @@ impl Fragments {
             return Ok(Some(first));
         }
         if self.has_times {
-            if let Some(at) = self.hints.last().filter(|at| len.saturating_sub(*at) <= TAIL_LEN) {
-                if let Some(point) = self.check(streams, at)? {
-                    return Ok(Some(point));
-                }
+            if let Some(at) = self.hints.last().filter(|at| len.saturating_sub(*at) <= TAIL_LEN)
+                && let Some(point) = self.check(streams, at)?
+            {
+                return Ok(Some(point));
             }
-            for tail_len in [TAIL_LEN, PROBE_LEN_MAX] {
+            for tail_len in TAIL_LENS {
                 let from = len.saturating_sub(tail_len).max(self.first);
                 if let Probe::Found(point) = self.probe(streams, from, len)? {
                     return Ok(Some(point));

@@ -17,6 +17,8 @@ pub struct Stream {
     pub media_duration: u64,
     /// What the edit list adds to a time of the media to have it on the timeline of the presentation, in ticks.
     pub shift: i64,
+    /// From when on the edit list shows nothing, in ticks on the timeline of the presentation.
+    pub end: Option<i64>,
     /// By how many ticks composition may come before decoding, where offsets are negative. Decoding times are lowered
     /// by this, so that they stay at or before composition (ISO/IEC 14496-12 section 8.6.1.4).
     pub lead: i64,
@@ -34,10 +36,8 @@ impl Stream {
     /// Takes over what the first samples show: which description is used, and how far composition comes before
     /// decoding.
     pub fn learn_from(&mut self, samples: &[Found]) {
-        if let Some(first) = samples.first() {
-            if self.description(first.description).is_some() {
-                self.base = first.description;
-            }
+        if let Some(first) = samples.first().filter(|first| self.description(first.description).is_some()) {
+            self.base = first.description;
         }
         let lead = samples.iter().map(|found| found.dts.saturating_sub(found.pts)).max();
         self.lead = self.lead.max(lead.unwrap_or(0));

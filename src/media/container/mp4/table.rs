@@ -2,10 +2,12 @@
 //! decoding can start there. The tables stay in the file, whatever their size; what a viewer holds is in
 //! [`TableCursor`], what all viewers share are the checkpoints of [`RunTable`].
 
+mod cursor;
+
+pub use self::cursor::TableCursor;
 use super::boxes::{BoxAt, version_and_flags};
 use super::movie::Tables;
-use super::runs::{Entries, Key, Run, RunCursor, RunKind, RunTable, WINDOW_LEN};
-use super::sample::Found;
+use super::runs::{Entries, Key, Run, RunKind, RunTable};
 use crate::media::Error;
 use crate::media::bits::ByteReader;
 use crate::media::io::{Source, Window};
@@ -34,6 +36,8 @@ const SEEK_STEPS_MAX: usize = 4096;
 pub struct SampleTable {
     /// Samples of the track.
     pub count: u64,
+    /// Those that the file holds: fewer when it is cut off. Seeking and durations go by this.
+    pub playable: u64,
     times: RunTable,
     compositions: Option<RunTable>,
     chunks: RunTable,
@@ -61,6 +65,7 @@ impl SampleTable {
     pub fn empty() -> Self {
         Self {
             count: 0,
+            playable: 0,
             times: RunTable::empty(RunKind::TimeToSample),
             compositions: None,
             chunks: RunTable::empty(RunKind::SampleToChunk { chunk_count: 0 }),
@@ -103,7 +108,19 @@ impl SampleTable {
             None => None,
         };
         let sums = Leaf::new(vec![0]);
-        Ok(Self { count, times, compositions, chunks, offsets, offset_len, sizes, syncs, sums, frame_len: None })
+        Ok(Self {
+            count,
+            playable: count,
+            times,
+            compositions,
+            chunks,
+            offsets,
+            offset_len,
+            sizes,
+            syncs,
+            sums,
+            frame_len: None,
+        })
     }
 
     /// Which of its tables are shorter than they say.
@@ -146,30 +163,74 @@ impl SampleTable {
         Ok(())
     }
 
-    /// Ticks that all samples last together; `None` where finding out would take long.
+    /// Finds out how many samples the file holds, which is `len` bytes long. Chunks are taken to lie in order.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    pub fn find_playable(&mut self, source: &Source, len: u64) -> Result<(), Error> {
+        let Some(last) = self.count.checked_sub(1) else { return Ok(()) };
+        let mut cursor = TableCursor::new(source);
+        cursor.seek(last);
+        if cursor.next(source, self)?.is_none_or(|found| found.end() <= len) {
+            return Ok(());
+        }
+        let (mut low, mut high) = (0, u64::from(self.offsets.count));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if cursor.offset(self, middle)? < len {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let cut_chunk = low.saturating_sub(1);
+        let Some(run) = self.chunks.find(source, Key::Start(cut_chunk))? else { return Ok(()) };
+        let first = run.first.saturating_add(cut_chunk.saturating_sub(run.start).saturating_mul(u64::from(run.value)));
+        cursor.seek(first.min(last));
+        while let Some(found) = cursor.next(source, self)? {
+            if found.end() > len {
+                let frames = self.frame_len.map_or(0, |frame_len| len.saturating_sub(found.at) / u64::from(frame_len));
+                self.playable = cursor.before + frames;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ticks that the playable samples last together; `None` where finding out would take long.
     ///
     /// # Errors
     /// When `stts` cannot be read.
     pub fn media_duration(&self, source: &Source) -> Result<Option<u64>, Error> {
-        self.times.total(source, self.count, OPEN_ENTRIES_MAX)
+        let entries_max = if self.playable < self.count { u32::MAX } else { OPEN_ENTRIES_MAX };
+        self.times.total(source, self.playable, entries_max)
     }
 
-    /// Bytes of all samples: exact for small tables, estimated from some of the sizes for large ones.
+    /// When the sample behind the last would be decoded, in ticks.
+    ///
+    /// # Errors
+    /// When `stts` cannot be read.
+    pub fn end_dts(&self, source: &Source) -> Result<i64, Error> {
+        let ticks = self.times.total(source, self.count, u32::MAX)?.unwrap_or(0);
+        Ok(i64::try_from(ticks).unwrap_or(i64::MAX))
+    }
+
+    /// Bytes of the playable samples: exact for small tables, estimated from some of the sizes for large ones.
     ///
     /// # Errors
     /// When the sizes cannot be read.
     pub fn total_len(&self, source: &Source) -> Result<u64, Error> {
         const PROBES: u64 = 16;
         const PROBE_LEN: u64 = 1024;
-        if self.is_fixed_size() || self.count <= u64::from(OPEN_ENTRIES_MAX) {
-            return self.len_between(source, 0, self.count);
+        if self.is_fixed_size() || self.playable <= u64::from(OPEN_ENTRIES_MAX) {
+            return self.len_between(source, 0, self.playable);
         }
         let mut total = 0;
         for probe in 0..PROBES {
-            let from = (self.count - PROBE_LEN) / (PROBES - 1) * probe;
+            let from = (self.playable - PROBE_LEN) / (PROBES - 1) * probe;
             total += self.len_between(source, from, from + PROBE_LEN)?;
         }
-        Ok((u128::from(total) * u128::from(self.count) / u128::from(PROBES * PROBE_LEN)) as u64)
+        Ok((u128::from(total) * u128::from(self.playable) / u128::from(PROBES * PROBE_LEN)) as u64)
     }
 
     /// By how many ticks composition comes before decoding at most, as far as the start of the table shows.
@@ -197,7 +258,7 @@ impl SampleTable {
         let at = entries.at + sample * bits / 8;
         let bytes = window.bytes(at, bits.div_ceil(8) as usize, "stsz entry")?;
         Ok(match (bits, bytes) {
-            (4, bytes) if sample % 2 == 0 => u32::from(bytes[0] >> 4),
+            (4, bytes) if sample.is_multiple_of(2) => u32::from(bytes[0] >> 4),
             (4, bytes) => u32::from(bytes[0] & 15),
             (_, bytes) => bytes.iter().fold(0, |size, byte| size << 8 | u32::from(*byte)),
         })
@@ -288,15 +349,17 @@ impl SampleTable {
                 _ => return Ok(None),
             },
         };
-        Ok(Some(next).filter(|sample| *sample < self.count))
+        Ok(Some(next).filter(|sample| *sample < self.playable))
     }
 
     /// The last sample decoded at or before `dts`, in ticks; the first where there is none.
     fn sample_at(&self, source: &Source, dts: i64) -> Result<u64, Error> {
         let dts = u64::try_from(dts).unwrap_or(0);
         let Some(run) = self.times.find(source, Key::Start(dts))? else { return Ok(0) };
-        let into = dts.saturating_sub(run.start).checked_div(u64::from(run.value)).unwrap_or(0);
-        Ok(run.first.saturating_add(into).min(run.end() - 1).min(self.count.saturating_sub(1)))
+        // Samples that last no time at all are decoded at once, the last of them last.
+        let into = dts.saturating_sub(run.start).checked_div(u64::from(run.value)).unwrap_or(u64::MAX);
+        let last = run.end().min(self.playable).saturating_sub(1);
+        Ok(run.first.saturating_add(into).min(last))
     }
 
     /// When `sample` is to be shown, in ticks of the media.
@@ -323,7 +386,7 @@ impl SampleTable {
         for _ in 0..SEEK_STEPS_MAX {
             let Some(sync) = self.sync_at_or_before(&mut window, sample)? else { break };
             let sync_pts = self.pts(source, sync.min(self.count.saturating_sub(1)))?;
-            if sync_pts <= pts && sync < self.count {
+            if sync_pts <= pts && sync < self.playable {
                 return Ok(Some((sync, sync_pts)));
             }
             match sync.min(sample).checked_sub(1) {
@@ -408,136 +471,4 @@ fn read_sizes(window: &mut Window, found: &BoxAt) -> Result<(Sizes, u64), Error>
         bits => Entries::bounded(found, at, count, u64::from(bits / 8)),
     };
     Ok((Sizes::Each { entries, bits }, u64::from(entries.count)))
-}
-
-/// One viewer's place in a [`SampleTable`]: some 3 KB of windows.
-#[derive(Debug)]
-pub struct TableCursor {
-    /// The sample that comes next, from 0.
-    sample: u64,
-    times: RunCursor,
-    compositions: RunCursor,
-    chunks: RunCursor,
-    offsets: Window,
-    sizes: Window,
-    syncs: Window,
-    /// The next entry of `stss`, and its sample; `None` until it is looked for.
-    next_sync: Option<(u32, u64)>,
-    /// The chunk of the sample before, and where that sample ends.
-    behind: Option<(u64, u64)>,
-}
-
-impl TableCursor {
-    /// At the first sample.
-    pub fn new(source: &Source) -> Self {
-        Self {
-            sample: 0,
-            times: RunCursor::new(source),
-            compositions: RunCursor::new(source),
-            chunks: RunCursor::new(source),
-            offsets: Window::new(source.clone(), WINDOW_LEN),
-            sizes: Window::new(source.clone(), WINDOW_LEN),
-            syncs: Window::new(source.clone(), WINDOW_LEN / 4),
-            next_sync: None,
-            behind: None,
-        }
-    }
-
-    /// Goes to `sample`.
-    pub fn seek(&mut self, sample: u64) {
-        self.sample = sample;
-        self.times.forget();
-        self.compositions.forget();
-        self.chunks.forget();
-        self.next_sync = None;
-        self.behind = None;
-    }
-
-    /// The next sample; `None` behind the last. PCM comes as the frames of a chunk together.
-    ///
-    /// # Errors
-    /// When the tables cannot be read, or end too early. The cursor then stays where it is.
-    pub fn next(&mut self, source: &Source, table: &SampleTable) -> Result<Option<Found>, Error> {
-        let sample = self.sample;
-        if sample >= table.count {
-            return Ok(None);
-        }
-        let too_few = |what: &'static str, entries: &Entries| Error::truncated(what, entries.at);
-        let chunks = self.chunks.at(source, &table.chunks, sample)?;
-        let chunks = chunks.ok_or_else(|| too_few("stsc, with fewer samples than stsz,", &table.chunks.entries))?;
-        let times = self.times.at(source, &table.times, sample)?;
-        let times = times.ok_or_else(|| too_few("stts", &table.times.entries))?;
-        let offset = match &table.compositions {
-            Some(compositions) => self.compositions.at(source, compositions, sample)?,
-            None => None,
-        };
-        let into = sample - chunks.first;
-        let samples_per_chunk = u64::from(chunks.value.max(1));
-        let (chunk, into_chunk) = (chunks.start + into / samples_per_chunk, into % samples_per_chunk);
-        let at = match self.behind {
-            Some((before, end)) if before == chunk => end,
-            _ => self.place(source, table, chunk, sample, into_chunk)?,
-        };
-        let size = u64::from(table.size(&mut self.sizes, sample)?);
-        let count = match table.frame_len {
-            Some(_) => (samples_per_chunk - into_chunk)
-                .min(times.end() - sample)
-                .min(table.count - sample)
-                .min((PCM_RUN_LEN_MAX / size.max(1)).max(1)),
-            None => 1,
-        };
-        let len = size * count;
-        let dts = dts_in(&times, sample);
-        let is_sync = self.is_sync(table, sample)?;
-        self.behind = Some((chunk, at.saturating_add(len)));
-        self.sample += count;
-        Ok(Some(Found {
-            at,
-            len,
-            dts,
-            pts: dts.saturating_add(offset.map_or(0, |run| i64::from(run.value as i32))),
-            duration: u64::from(times.value).saturating_mul(count),
-            is_sync,
-            description: chunks.description,
-        }))
-    }
-
-    /// Where `sample` lies, which is `into_chunk` samples behind the start of `chunk`.
-    fn place(
-        &mut self,
-        source: &Source,
-        table: &SampleTable,
-        chunk: u64,
-        sample: u64,
-        into_chunk: u64,
-    ) -> Result<u64, Error> {
-        let at = table.offsets.at + chunk * table.offset_len;
-        if chunk >= u64::from(table.offsets.count) {
-            return Err(Error::truncated("chunk offset table", at));
-        }
-        let bytes = self.offsets.bytes(at, table.offset_len as usize, "chunk offset")?;
-        let start = bytes.iter().fold(0_u64, |offset, byte| offset << 8 | u64::from(*byte));
-        let skipped = if into_chunk > 0 { table.len_between(source, sample - into_chunk, sample)? } else { 0 };
-        Ok(start.saturating_add(skipped))
-    }
-
-    fn is_sync(&mut self, table: &SampleTable, sample: u64) -> Result<bool, Error> {
-        let Some(syncs) = table.syncs else { return Ok(true) };
-        if syncs.count == 0 {
-            return Ok(sample == 0);
-        }
-        let (mut entry, mut named) = match self.next_sync {
-            Some(next) => next,
-            None => {
-                let entry = table.syncs_up_to(&mut self.syncs, syncs, sample)?.saturating_sub(1);
-                (entry, table.sync_sample(&mut self.syncs, syncs, entry)?)
-            }
-        };
-        while named < sample && entry + 1 < syncs.count {
-            entry += 1;
-            named = table.sync_sample(&mut self.syncs, syncs, entry)?;
-        }
-        self.next_sync = Some((entry, named));
-        Ok(named == sample)
-    }
 }

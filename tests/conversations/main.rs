@@ -1,0 +1,51 @@
+//! What the server says to what clients say: golden dialogues as text in `dialogues/`, and around them what takes a
+//! second socket, a clock or a signal.
+
+mod client;
+#[path = "../common/mod.rs"]
+mod common;
+mod dialogue;
+mod media;
+
+use std::path::Path;
+
+use common::{Server, for_all};
+use dialogue::Dialogue;
+use media::Media;
+
+/// How many dialogues are spoken at the same time.
+const AT_ONCE: usize = 8;
+
+/// A server of `root` on a port that the kernel picks, configured by the text of a configuration file.
+fn serve(root: &Path, config: &str) -> Server {
+    let folder = tempfile::tempdir().expect("a folder for the configuration");
+    let path = folder.path().join("camreel.toml");
+    std::fs::write(&path, config).expect("a configuration");
+    let (path, root) = (path.to_string_lossy(), root.to_string_lossy());
+    Server::start_with(&["--config", &path, "--bind", "127.0.0.1", "--port", "0", "--http-port", "0", &root])
+}
+
+#[test]
+fn the_server_answers_as_the_dialogues_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conversations/dialogues");
+    let files = std::fs::read_dir(&folder).expect("the dialogues").map(|entry| entry.expect("a dialogue").path());
+    let only = std::env::var("DIALOGUE").unwrap_or_default();
+    let mut dialogues: Vec<Dialogue> = files.map(|path| Dialogue::read(&path)).collect();
+    dialogues.retain(|dialogue| dialogue.name.contains(&only));
+    dialogues.sort_by(|a, b| a.name.cmp(&b.name));
+    let media = Media::new();
+    let shared = serve(&media.root(), "");
+    for_all(&dialogues, AT_ONCE, |dialogue| {
+        let own = (!dialogue.config.is_empty()).then(|| serve(&media.root(), &dialogue.config));
+        let server = own.as_ref().unwrap_or(&shared);
+        dialogue.speak(server.address()).map_err(|error| format!("{error}\nthe server's log:\n{}", tail(&server.log())))
+    });
+    let responses: usize = dialogues.iter().map(Dialogue::response_count).sum();
+    println!("{} dialogues with {responses} responses", dialogues.len());
+}
+
+/// The last lines of a log.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(8)..].iter().map(|line| format!("    {line}\n")).collect()
+}
