@@ -3,6 +3,7 @@
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
 mod access;
+mod network;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +14,8 @@ use anyhow::Context;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
-pub use access::{Auth, AuthMethod, Network, Permission, User, check_realm, check_user_name};
+pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
+pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -92,6 +94,8 @@ pub struct Rtp {
     /// First and last UDP port for RTP and RTCP.
     #[serde(deserialize_with = "port_range")]
     pub udp_ports: (u16, u16),
+    /// Where datagrams may be sent though somebody else asked for them. To who asks they may always be sent.
+    pub allow_destination: Vec<Network>,
     /// How long before its time a packet may leave.
     #[serde(deserialize_with = "lead")]
     pub lead: Duration,
@@ -194,7 +198,12 @@ impl Default for Http {
 
 impl Default for Rtp {
     fn default() -> Self {
-        Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(80) }
+        Self {
+            udp_max_payload_size: 1452,
+            udp_ports: (6970, 32_767),
+            allow_destination: Vec::new(),
+            lead: Duration::from_millis(80),
+        }
     }
 }
 
