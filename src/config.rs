@@ -2,6 +2,7 @@
 //!
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
+mod access;
 mod channels;
 mod network;
 
@@ -14,6 +15,7 @@ use anyhow::Context;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
+pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
 pub use channels::{Channel, Multicast};
 pub use network::Network;
 
@@ -37,6 +39,12 @@ pub struct Config {
     pub media: Media,
     /// Where the log goes, and what is in it.
     pub log: Log,
+    /// How clients prove who they are.
+    pub auth: Auth,
+    /// Who may log in. Where there are none, nobody has to.
+    pub users: Vec<User>,
+    /// Who may see what. Where there are none, everybody may see everything.
+    pub permissions: Vec<Permission>,
     /// Recordings under a path of their own.
     pub channels: Vec<Channel>,
 }
@@ -164,6 +172,9 @@ impl Default for Config {
             limits: Limits::default(),
             media: Media::default(),
             log: Log::default(),
+            auth: Auth::default(),
+            users: Vec::new(),
+            permissions: Vec::new(),
             channels: Vec::new(),
         }
     }
@@ -239,6 +250,7 @@ impl Config {
     /// What is wrong with which key at which line, or what does not fit together.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text)?;
+        access::check(&config.auth, &config.users, &config.permissions)?;
         channels::check(&config.channels)?;
         Ok(config)
     }
@@ -379,7 +391,8 @@ mod tests {
             examples.extend(lines.flat_map(|line| [line, "\n"]));
         }
         let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
-        assert!(!config.channels.is_empty(), "{examples}");
+        let Config { users, permissions, channels, .. } = config;
+        assert!(!users.is_empty() && !permissions.is_empty() && !channels.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.

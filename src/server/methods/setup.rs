@@ -94,8 +94,8 @@ fn create_session(
         Status::InternalServerError
     })?;
     let (orders, receiver) = crossbeam_channel::bounded(0);
-    let peer = exchange.connection.peer.ip().to_canonical();
-    let session = Arc::new(Session::new(random_id(), target.path.clone(), recording, peer, orders));
+    let client = (exchange.connection.peer.ip().to_canonical(), exchange.user.clone());
+    let session = Arc::new(Session::new(random_id(), target.path.clone(), recording, client, orders));
     let token = shared.thread_token().ok_or(Status::ServiceUnavailable)?;
     if !shared.registry.add(Arc::clone(&session), config.limits.sessions) {
         warn!("{}: refused, there are {} sessions already", exchange.connection.peer, config.limits.sessions);
