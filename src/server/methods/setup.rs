@@ -51,7 +51,7 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         Ok(spec) => spec,
         Err(refusal) => {
             if is_new {
-                let _ = session.order(Order::End(streamer::EndReason::Teardown, None));
+                let _ = session.ask(|reply| Order::End(streamer::EndReason::Teardown, Some(reply)));
             }
             return Err(refusal);
         }
