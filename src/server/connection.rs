@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use log::{debug, info};
 
 use super::Shared;
+use super::access::Login;
 use super::http::{self, Base64Decoder, Tunnel, Upgrade};
 use super::methods::{self, Reply, Then};
 use super::session::Session;
@@ -48,6 +49,8 @@ enum Role {
 /// What hangs on a connection, or on both halves of a tunnel.
 #[derive(Default)]
 pub struct Attached {
+    /// Who logged in.
+    login: Login,
     /// Sessions that requests on it named. As long as one lives, the connection may be silent.
     sessions: Leaf<Vec<Arc<Session>>>,
     /// Who uses which interleaved channels.
@@ -253,6 +256,16 @@ impl<'a> Connection<'a> {
             Ok(address) => format!("rtsp://{}", SocketAddr::new(self.local, address.port())),
             Err(_) => "rtsp://localhost".to_owned(),
         }
+    }
+
+    /// Who logged in on this connection.
+    pub(super) fn login(&self) -> &Login {
+        &self.attached.login
+    }
+
+    /// Whether a request on this connection named the session before.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.attached.sessions.with(|sessions| sessions.iter().any(|session| session.id == id))
     }
 
     /// A request on this connection named `session`.
