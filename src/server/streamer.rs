@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, info, warn};
 
-use super::session::{Registry, Session};
+use super::session::Session;
 use super::transport::Transport;
 use super::{Shared, panic_text};
 use crate::media;
@@ -93,7 +93,7 @@ impl fmt::Display for EndReason {
 /// Runs a session's streaming thread to its end. The session is out of the registry when this returns, even if it
 /// panicked.
 pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
-    let _leave = Leave { registry: &shared.registry, session };
+    let _leave = Leave { shared, session };
     let streamer = Streamer::new(shared, session, player, orders);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || streamer.run()));
     if let Err(panic) = ended {
@@ -107,16 +107,21 @@ pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Rece
     }
 }
 
-/// Takes the session out of the registry, whatever happens.
+/// Takes the session out of the registry, so that who is told of its end finds its place and its channels free.
+fn leave(shared: &Shared, session: &Session) {
+    session.mark_ended();
+    shared.registry.remove(&session.id);
+}
+
+/// The same, whatever happens.
 struct Leave<'a> {
-    registry: &'a Registry,
+    shared: &'a Shared,
     session: &'a Session,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.session.mark_ended();
-        self.registry.remove(&self.session.id);
+        leave(self.shared, self.session);
     }
 }
 
@@ -195,6 +200,7 @@ impl<'a> Streamer<'a> {
                         // Another sign of life may have come since the deadline was read, or may lie in a socket.
                         Err(RecvTimeoutError::Timeout) if self.has_sign_of_life() => None,
                         Err(RecvTimeoutError::Timeout) => {
+                            leave(self.shared, self.session);
                             self.say_goodbye_to_all();
                             break EndReason::TimedOut;
                         }
@@ -288,6 +294,7 @@ impl<'a> Streamer<'a> {
                 let _ = reply.send(());
             }
             Order::End(reason, reply) => {
+                leave(self.shared, self.session);
                 if reason != EndReason::ConnectionClosed {
                     self.say_goodbye_to_all();
                 }
