@@ -2,6 +2,9 @@
 //!
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
+mod access;
+mod network;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,9 @@ use std::time::Duration;
 use anyhow::Context;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
+
+pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
+pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +37,12 @@ pub struct Config {
     pub media: Media,
     /// Where the log goes, and what is in it.
     pub log: Log,
+    /// How clients prove who they are.
+    pub auth: Auth,
+    /// Who may log in. Where there are none, nobody has to.
+    pub users: Vec<User>,
+    /// Who may see what. Where there are none, everybody may see everything.
+    pub permissions: Vec<Permission>,
 }
 
 /// `[rtsp]`
@@ -82,6 +94,8 @@ pub struct Rtp {
     /// First and last UDP port for RTP and RTCP.
     #[serde(deserialize_with = "port_range")]
     pub udp_ports: (u16, u16),
+    /// Where datagrams may be sent though somebody else asked for them. To who asks they may always be sent.
+    pub allow_destination: Vec<Network>,
     /// How long before its time a packet may leave.
     #[serde(deserialize_with = "lead")]
     pub lead: Duration,
@@ -154,6 +168,9 @@ impl Default for Config {
             limits: Limits::default(),
             media: Media::default(),
             log: Log::default(),
+            auth: Auth::default(),
+            users: Vec::new(),
+            permissions: Vec::new(),
         }
     }
 }
@@ -181,7 +198,12 @@ impl Default for Http {
 
 impl Default for Rtp {
     fn default() -> Self {
-        Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(80) }
+        Self {
+            udp_max_payload_size: 1452,
+            udp_ports: (6970, 32_767),
+            allow_destination: Vec::new(),
+            lead: Duration::from_millis(80),
+        }
     }
 }
 
@@ -220,9 +242,11 @@ impl Config {
     /// Parses the text of a configuration file.
     ///
     /// # Errors
-    /// What is wrong with which key at which line.
+    /// What is wrong with which key at which line, or what does not fit together.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(toml::from_str(text)?)
+        let config: Self = toml::from_str(text)?;
+        access::check(&config.auth, &config.users, &config.permissions)?;
+        Ok(config)
     }
 }
 
@@ -345,25 +369,40 @@ pub fn parse_level(name: &str) -> Option<LevelFilter> {
 mod tests {
     use super::*;
 
+    const MANUAL: &str = include_str!("../config/camreel.toml");
+
     #[test]
     fn the_manual_states_the_defaults() {
-        let manual = include_str!("../config/camreel.toml");
-        assert_eq!(Config::parse(manual).unwrap(), Config::default());
+        assert_eq!(Config::parse(MANUAL).unwrap(), Config::default());
+    }
+
+    /// An example is a block of comment lines that begins with `# [[`.
+    #[test]
+    fn examples_in_the_manual_are_good() {
+        let mut examples = String::new();
+        for block in MANUAL.split("\n\n").filter_map(|block| block.find("# [[").map(|start| &block[start..])) {
+            let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or_else(|| panic!("{line}")));
+            examples.extend(lines.flat_map(|line| [line, "\n"]));
+        }
+        let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
+        assert!(!config.users.is_empty() && !config.permissions.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.
     #[test]
     fn the_manual_names_every_key() {
-        let manual: toml::Table = toml::from_str(include_str!("../config/camreel.toml")).unwrap();
+        let manual: toml::Table = toml::from_str(MANUAL).unwrap();
         let debug = format!("{:#?}", Config::default());
         let in_code = debug.lines().filter_map(|line| {
             let (key, _) = line.trim().split_once(": ")?;
             key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then(|| key.to_owned())
         });
         for key in in_code {
+            // Tables of which there may be many have no default; `examples_in_the_manual_are_good` sees to them.
+            let is_example = MANUAL.contains(&format!("# [[{key}]]"));
             let in_section =
                 manual.values().filter_map(toml::Value::as_table).any(|section| section.contains_key(&key));
-            assert!(in_section || manual.contains_key(&key), "{key} is not in config/camreel.toml");
+            assert!(is_example || in_section || manual.contains_key(&key), "{key} is not in config/camreel.toml");
         }
     }
 

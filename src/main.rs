@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use camreel::cli::{Cli, Command, Serve};
 use camreel::config::Config;
 use camreel::logging::{self, LogControl};
-use camreel::probe;
 use camreel::server::{Banner, Server};
+use camreel::{passwd, probe};
 use clap::Parser;
 use log::{error, info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             println!("{}: good", config.display());
             true
         }),
+        Some(Command::Passwd { user, realm }) => passwd::run(user, realm).map(|()| true),
         None => serve(&cli.serve),
     };
     match done {

@@ -333,9 +333,10 @@ impl Player {
             return Ok(Step::Idle);
         }
         if let Some((packets, due)) = self.unsent.take() {
-            if due > now {
+            let first = if due > now { Some(Step::Wait(due)) } else { self.begin() };
+            if let Some(first) = first {
                 self.unsent = Some((packets, due));
-                return Ok(Step::Wait(due));
+                return Ok(first);
             }
             return Ok(self.send(packets, now));
         }

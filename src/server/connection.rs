@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use log::{debug, info};
 
 use super::Shared;
+use super::access::Login;
 use super::http::{self, Base64Decoder, Tunnel, Upgrade};
 use super::methods::{self, Reply, Then};
 use super::session::Session;
@@ -48,6 +49,8 @@ enum Role {
 /// What hangs on a connection, or on both halves of a tunnel.
 #[derive(Default)]
 pub struct Attached {
+    /// Who logged in.
+    login: Login,
     /// Sessions that requests on it named. As long as one lives, the connection may be silent.
     sessions: Leaf<Vec<Arc<Session>>>,
     /// Who uses which interleaved channels.
@@ -127,14 +130,14 @@ impl<'a> Connection<'a> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return error.to_string(),
             }
-            if let Err(end) = self.handle_buffered() {
-                return end;
-            }
-            message_began = match (self.decoder.is_mid_message(), message_began) {
-                (true, None) => Some(last_read),
-                (true, began) => began,
-                (false, _) => None,
+            let has_progressed = match self.handle_buffered() {
+                Ok(has_progressed) => has_progressed,
+                Err(end) => return end,
             };
+            if has_progressed {
+                message_began = None;
+            }
+            message_began = self.decoder.is_mid_message().then(|| message_began.unwrap_or(last_read));
         }
     }
 
@@ -164,11 +167,12 @@ impl<'a> Connection<'a> {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Handles the messages that have come whole.
-    fn handle_buffered(&mut self) -> Result<(), String> {
+    /// Handles the messages that have come whole; whether there was any.
+    fn handle_buffered(&mut self) -> Result<bool, String> {
+        let mut has_progressed = false;
         loop {
             match self.decoder.decode() {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(has_progressed),
                 Ok(Some(Message::Frame(frame))) => self.receive_frame(&frame),
                 // We ask clients nothing, so there is nothing that this could answer.
                 Ok(Some(Message::Response(_))) => {}
@@ -179,6 +183,7 @@ impl<'a> Connection<'a> {
                     return Err(error.to_string());
                 }
             }
+            has_progressed = true;
         }
     }
 
@@ -251,6 +256,16 @@ impl<'a> Connection<'a> {
             Ok(address) => format!("rtsp://{}", SocketAddr::new(self.local, address.port())),
             Err(_) => "rtsp://localhost".to_owned(),
         }
+    }
+
+    /// Who logged in on this connection.
+    pub(super) fn login(&self) -> &Login {
+        &self.attached.login
+    }
+
+    /// Whether a request on this connection named the session before.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.attached.sessions.with(|sessions| sessions.iter().any(|session| session.id == id))
     }
 
     /// A request on this connection named `session`.

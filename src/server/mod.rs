@@ -2,6 +2,7 @@
 //! their times are `player`'s.
 
 mod acceptor;
+mod access;
 mod banner;
 mod connection;
 mod http;
@@ -22,13 +23,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 
 use crate::config::Config;
 use crate::library::Library;
 use crate::sync::Leaf;
 use acceptor::{Acceptor, Admission, Pool};
+use access::Access;
 pub use banner::Banner;
 use http::Tunnels;
 pub use methods::describe;
@@ -39,6 +41,11 @@ use writer::ConnectionWriter;
 
 /// How long [`Server::stop`] waits for threads that have been told to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// How much of that the goodbyes may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a thread may take to listen while others wait for their goodbye.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// What all threads share.
 pub struct Shared {
@@ -51,10 +58,13 @@ pub struct Shared {
     next_connection: AtomicU64,
     tunnels: Tunnels,
     udp_ports: UdpPorts,
+    access: Access,
     /// Who we are in RTCP (RFC 3550 section 6.5.1).
     cname: String,
     /// Every worker and streaming thread holds a clone; when the last is dropped, all have ended.
     threads: Leaf<Option<Sender<Infallible>>>,
+    /// Disconnected once the server stops.
+    stopping: Receiver<Infallible>,
 }
 
 impl Shared {
@@ -66,6 +76,11 @@ impl Shared {
     /// A token that a thread holds while it runs; `None` once the server stops.
     fn thread_token(&self) -> Option<Sender<Infallible>> {
         self.threads.with(|threads| threads.clone())
+    }
+
+    /// Waits, but no longer than the server runs.
+    fn hold(&self, time: Duration) {
+        let _ = self.stopping.recv_timeout(time);
     }
 
     fn add_connection(&self, writer: &Arc<ConnectionWriter>) -> u64 {
@@ -86,6 +101,8 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     http_addresses: Vec<SocketAddr>,
     all_threads_ended: Receiver<Infallible>,
+    /// Dropped to wake those who wait for nothing else.
+    running: Sender<Infallible>,
 }
 
 impl Server {
@@ -110,6 +127,7 @@ impl Server {
             }
         };
         let (threads, all_threads_ended) = crossbeam_channel::bounded(0);
+        let (running, stopping) = crossbeam_channel::bounded(0);
         let shared = Arc::new(Shared {
             config: Leaf::new(Arc::new(config)),
             library,
@@ -119,8 +137,10 @@ impl Server {
             next_connection: AtomicU64::new(1),
             tunnels: Tunnels::default(),
             udp_ports: UdpPorts::new(),
+            access: Access::new(session::random(), Instant::now()),
             cname: host_name(),
             threads: Leaf::new(Some(threads)),
+            stopping,
         });
         let pool = Arc::new(Pool::new());
         let local = |listeners: &[socket2::Socket]| -> Vec<SocketAddr> {
@@ -132,7 +152,7 @@ impl Server {
             .chain(http_listeners)
             .map(|listener| Acceptor::start(listener, Arc::clone(&shared), Arc::clone(&pool)))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { shared, acceptors, addresses, http_addresses, all_threads_ended })
+        Ok(Self { shared, acceptors, addresses, http_addresses, all_threads_ended, running })
     }
 
     /// Where it listens for RTSP.
@@ -177,21 +197,35 @@ impl Server {
         for acceptor in self.acceptors {
             acceptor.stop();
         }
+        drop(self.running);
         // Whoever waits for a client that takes no data must be woken by ending the connection; the others should
         // still get their goodbye through it. So first all sessions that listen, each within a moment.
-        for session in self.shared.registry.all() {
-            let _ = session.order_now(Order::End(EndReason::Shutdown, None));
-        }
+        say_goodbye(&self.shared.registry);
         self.shared.threads.with(Option::take);
         let connections = self.shared.connections.with(|connections| connections.drain().collect::<Vec<_>>());
         for (_, writer) in connections {
             writer.shutdown();
         }
         for session in self.shared.registry.all() {
-            let _ = session.order(Order::End(EndReason::Shutdown, None));
+            let _ = session.order_by(Order::End(EndReason::Shutdown, None), deadline);
         }
         let ended = self.all_threads_ended.recv_deadline(deadline);
-        matches!(ended, Err(crossbeam_channel::RecvTimeoutError::Disconnected))
+        matches!(ended, Err(RecvTimeoutError::Disconnected))
+    }
+}
+
+/// Ends all sessions whose threads listen, and waits until their goodbyes are out.
+fn say_goodbye(registry: &Registry) {
+    let deadline = Instant::now() + GOODBYE_TIMEOUT;
+    let mut answers = Vec::new();
+    for session in registry.all() {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        if session.order_by(Order::End(EndReason::Shutdown, Some(reply)), deadline.min(Instant::now() + MOMENT)) {
+            answers.push(answer);
+        }
+    }
+    for answer in answers {
+        let _ = answer.recv_deadline(deadline);
     }
 }
 

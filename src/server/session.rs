@@ -27,6 +27,8 @@ pub struct Session {
     pub recording: Arc<dyn Recording>,
     /// The client's address.
     pub peer: IpAddr,
+    /// Who logged in for it; `None` where nobody has to.
+    user: Option<String>,
     /// To the streaming thread; a rendezvous, so that no order is left with a thread that has ended.
     orders: Sender<Order>,
     state: Leaf<SessionState>,
@@ -59,19 +61,35 @@ pub struct SetUpTrack {
 }
 
 impl Session {
-    /// A session whose streaming thread takes `orders`.
-    pub fn new(id: String, file: PathBuf, recording: Arc<dyn Recording>, peer: IpAddr, orders: Sender<Order>) -> Self {
+    /// A session of a client, whose streaming thread takes `orders`.
+    pub fn new(
+        id: String,
+        file: PathBuf,
+        recording: Arc<dyn Recording>,
+        (peer, user): (IpAddr, Option<String>),
+        orders: Sender<Order>,
+    ) -> Self {
         let tracks = vec![None; recording.tracks().len()];
         Self {
             id,
             file,
             recording,
             peer,
+            user,
             orders,
             state: Leaf::new(SessionState { tracks, is_playing: false }),
             last_sign: AtomicU64::new(0),
             born: Instant::now(),
             has_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a request of this user, or where nobody logs in, from this address, may use it. An id that leaked is
+    /// of no use to anybody else (CVE-2026-41470 of LIVE555: sessions of others could be played and torn down).
+    pub fn belongs_to(&self, user: Option<&str>, peer: IpAddr) -> bool {
+        match &self.user {
+            Some(owner) => user == Some(owner),
+            None => user.is_none() && peer == self.peer,
         }
     }
 
@@ -96,11 +114,10 @@ impl Session {
         self.orders.send_timeout(order, ORDER_TIMEOUT).is_ok()
     }
 
-    /// As [`Self::order`], but only if the thread takes it within a moment.
+    /// As [`Self::order`], but only if the thread takes it by then.
     #[must_use]
-    pub fn order_now(&self, order: Order) -> bool {
-        const MOMENT: Duration = Duration::from_millis(20);
-        self.orders.send_timeout(order, MOMENT).is_ok()
+    pub fn order_by(&self, order: Order, deadline: Instant) -> bool {
+        self.orders.send_deadline(order, deadline).is_ok()
     }
 
     /// As [`Self::order`], with the thread's answer.

@@ -192,8 +192,8 @@ impl<'a> Streamer<'a> {
                     match self.orders.recv_deadline(due.min(self.next_rtcp).min(deadline)) {
                         Ok(order) => Some(order),
                         Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => None,
-                        // Another sign of life may have come since the deadline was read.
-                        Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline() => None,
+                        // Another sign of life may have come since the deadline was read, or may lie in a socket.
+                        Err(RecvTimeoutError::Timeout) if self.has_sign_of_life() => None,
                         Err(RecvTimeoutError::Timeout) => {
                             self.say_goodbye_to_all();
                             break EndReason::TimedOut;
@@ -209,6 +209,11 @@ impl<'a> Streamer<'a> {
             }
         };
         self.end(&reason);
+    }
+
+    fn has_sign_of_life(&mut self) -> bool {
+        self.receive_all_rtcp();
+        Instant::now() < self.deadline()
     }
 
     fn deadline(&self) -> Instant {
@@ -315,9 +320,7 @@ impl<'a> Streamer<'a> {
     /// Sends a report on every track that plays, and reads what the clients sent.
     fn exchange_rtcp(&mut self, now: Instant) {
         self.next_rtcp = now + RTCP_INTERVAL;
-        for track in 0..self.transports.len() {
-            self.receive_rtcp(track);
-        }
+        self.receive_all_rtcp();
         if self.player.is_playing() {
             let active: Vec<usize> = self.player.active_tracks().collect();
             active.into_iter().for_each(|track| self.report(track, now, rtcp::sender_report));
@@ -344,6 +347,10 @@ impl<'a> Streamer<'a> {
         write(&mut self.rtcp_buffer, self.wall_clock.ntp(at), rtptime, stream, &self.shared.cname);
         // A broken connection shows with the next packet, or is already known.
         let _ = transport.send_rtcp(&self.rtcp_buffer);
+    }
+
+    fn receive_all_rtcp(&mut self) {
+        (0..self.transports.len()).for_each(|track| self.receive_rtcp(track));
     }
 
     fn receive_rtcp(&mut self, track: usize) {

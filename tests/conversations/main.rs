@@ -1,11 +1,18 @@
 //! What the server says to what clients say: golden dialogues as text in `dialogues/`, and around them what takes a
-//! second socket, a clock or a signal.
+//! second socket, a clock or a signal. `DIALOGUE=play cargo test --test conversations dialogues` speaks only those with
+//! that in their names.
 
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod dialogue;
+mod files;
+mod hostile;
 mod media;
+mod patience;
+mod process;
+mod tunnel;
+mod udp;
 
 use std::path::Path;
 

@@ -7,16 +7,16 @@ use std::time::Instant;
 use log::{info, warn};
 
 use super::target::{lookup_failed, target};
-use super::{Exchange, Outcome, Refusal};
-use crate::config::{Config, LowerTransport};
+use super::{Exchange, Outcome, Refusal, way};
+use crate::config::Config;
 use crate::media::container::Options;
+use crate::media::{Codec, Recording};
 use crate::player::{Pacing, Player};
 use crate::rtp::{Payloader, RtpStream, payloader_for};
-use crate::rtsp::headers::{self, Interleaved as Channels, Mode, PortPair, Protocol, TransportSpec};
+use crate::rtsp::headers::{self, Protocol, TransportSpec};
 use crate::rtsp::{Method, Status, Url};
 use crate::server::session::{Session, SetUpTrack, random, random_id};
 use crate::server::streamer::{self, NewTrack, Order};
-use crate::server::transport::{Interleaved, Transport, Udp};
 
 /// Stack of a streaming thread, in bytes. Only what is touched takes memory.
 const STREAMER_STACK_LEN: usize = 256 << 10;
@@ -38,57 +38,64 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
             return Err(Refusal::State(&[Method::Play, Method::Pause, Method::Teardown]));
         }
     }
-    let specs = exchange.request.headers.list("Transport").and_then(|list| TransportSpec::parse_list(&list).ok());
-    let spec = specs.unwrap_or_default().into_iter().find(|spec| is_acceptable(spec, &config));
-    let spec = spec.ok_or(Status::UnsupportedTransport)?;
+    let recording = match &known {
+        Some(session) => Arc::clone(&session.recording),
+        None => open_recording(exchange, &target, &config)?,
+    };
+    let (track, codec) = track(&*recording, &target)?;
+    let payloader = payloader_for(codec).map_err(|_| Status::NotFound)?;
+    let spec = way::choose(exchange, codec, &config)?;
     let is_new = known.is_none();
     let session = match known {
         Some(session) => session,
-        None => create_session(exchange, &target, &config)?,
+        None => create_session(exchange, &target, Arc::clone(&recording), &config)?,
     };
-    let set_up = set_up_track(exchange, &session, &target, &spec, &config);
-    let spec = match set_up {
-        Ok(spec) => spec,
-        Err(refusal) => {
-            if is_new {
-                let _ = session.order(Order::End(streamer::EndReason::Teardown, None));
-            }
-            return Err(refusal);
-        }
-    };
+    let set_up = set_up_track(exchange, &session, track, payloader, &spec, &config);
+    if set_up.is_err() && is_new {
+        let _ = session.order(Order::End(streamer::EndReason::Teardown, None));
+    }
+    let granted = set_up?;
     let timeout = config.rtsp.session_timeout.as_secs();
     let announced = timeout.saturating_sub(TIMEOUT_GRACE_SECS).max(timeout / 2) as u32;
     let response = exchange
         .ok()
         .header("Session", headers::Session { id: session.id.clone(), timeout: Some(announced) })
-        .header("Transport", spec);
+        .header("Transport", granted);
     Ok(response.into())
 }
 
-/// Whether we can serve one of the transports that a client offers.
-fn is_acceptable(spec: &TransportSpec, config: &Config) -> bool {
-    let is_play = matches!(spec.mode, None | Some(Mode::Play));
-    let lower = match spec.protocol {
-        Protocol::RtpUdp if spec.client_port.is_some() => LowerTransport::Udp,
-        Protocol::RtpTcp => LowerTransport::Tcp,
-        _ => return false,
-    };
-    is_play && !spec.multicast && config.rtsp.transports.contains(&lower)
+fn open_recording(exchange: &Exchange<'_, '_>, target: &Url, config: &Config) -> Result<Arc<dyn Recording>, Refusal> {
+    let found = exchange.connection.shared.library.open(&target.path, &Options::from(config));
+    Ok(found.map_err(|error| lookup_failed(exchange, &error))?.recording)
 }
 
-/// Opens the recording and starts a streaming thread for it.
-fn create_session(exchange: &mut Exchange<'_, '_>, target: &Url, config: &Config) -> Result<Arc<Session>, Refusal> {
+/// The track that the URL names, by index; where there is only one, it need not.
+fn track<'a>(recording: &'a dyn Recording, target: &Url) -> Result<(usize, &'a Codec), Refusal> {
+    let tracks = recording.tracks();
+    let track = match target.track {
+        Some(track) => track as usize,
+        None if tracks.len() == 1 => 0,
+        None => return Err(Status::AggregateOperationNotAllowed.into()),
+    };
+    Ok((track, &tracks.get(track).ok_or(Status::NotFound)?.codec))
+}
+
+/// Starts a streaming thread for a recording.
+fn create_session(
+    exchange: &mut Exchange<'_, '_>,
+    target: &Url,
+    recording: Arc<dyn Recording>,
+    config: &Config,
+) -> Result<Arc<Session>, Refusal> {
     let shared = exchange.connection.shared;
-    let options = Options::from(config);
-    let found = shared.library.open(&target.path, &options).map_err(|error| lookup_failed(exchange, &error))?;
     let pacing = Pacing { lead: config.rtp.lead, ..Pacing::default() };
-    let player = Player::new(Arc::clone(&found.recording), pacing, Instant::now()).map_err(|error| {
+    let player = Player::new(Arc::clone(&recording), pacing, Instant::now()).map_err(|error| {
         warn!("{}: {}: {error}", exchange.connection.peer, exchange.request.url);
         Status::InternalServerError
     })?;
     let (orders, receiver) = crossbeam_channel::bounded(0);
-    let peer = exchange.connection.peer.ip().to_canonical();
-    let session = Arc::new(Session::new(random_id(), target.path.clone(), found.recording, peer, orders));
+    let client = (exchange.connection.peer.ip().to_canonical(), exchange.user.clone());
+    let session = Arc::new(Session::new(random_id(), target.path.clone(), recording, client, orders));
     let token = shared.thread_token().ok_or(Status::ServiceUnavailable)?;
     if !shared.registry.add(Arc::clone(&session), config.limits.sessions) {
         warn!("{}: refused, there are {} sessions already", exchange.connection.peer, config.limits.sessions);
@@ -114,21 +121,14 @@ fn create_session(exchange: &mut Exchange<'_, '_>, target: &Url, config: &Config
 fn set_up_track(
     exchange: &mut Exchange<'_, '_>,
     session: &Arc<Session>,
-    target: &Url,
+    track: usize,
+    payloader: Box<dyn Payloader>,
     spec: &TransportSpec,
     config: &Config,
 ) -> Result<TransportSpec, Refusal> {
-    let tracks = session.recording.tracks();
-    let track = match target.track {
-        Some(track) => track as usize,
-        None if tracks.len() == 1 => 0,
-        None => return Err(Status::AggregateOperationNotAllowed.into()),
-    };
-    let codec = tracks.get(track).map(|track| &track.codec).ok_or(Status::NotFound)?;
-    let payloader = payloader_for(codec).map_err(|_| Status::NotFound)?;
     let stream = new_stream(payload_type(&*payloader, track), config);
     let ssrc = stream.ssrc();
-    let (transport, granted) = open_transport(exchange, session, track, spec, config)?;
+    let (transport, granted) = way::open(exchange, session, track, spec, config)?;
     let url = exchange.request.url.clone();
     let connection = matches!(granted.protocol, Protocol::RtpTcp).then_some(exchange.connection.number);
     let first_rtptime = u32::from_ne_bytes(random()) & FIRST_RTPTIME_MASK | 1;
@@ -138,7 +138,7 @@ fn set_up_track(
         state.tracks[track] = Some(SetUpTrack { url, ssrc, connection, report: None });
     });
     info!("{}: {}: session {} track {track}: {granted}", exchange.connection.peer, session.file.display(), session.id);
-    Ok(TransportSpec { ssrc: Some(ssrc), ..granted })
+    Ok(TransportSpec { ssrc: granted.protocol.is_rtp().then_some(ssrc), ..granted })
 }
 
 /// The payload type of a track: the format's own, or one of the dynamic range (RFC 3551 section 6).
@@ -149,42 +149,4 @@ pub(super) fn payload_type(payloader: &dyn Payloader, track: usize) -> u8 {
 fn new_stream(payload_type: u8, config: &Config) -> RtpStream {
     let (ssrc, sequence) = (u32::from_ne_bytes(random()), u16::from_ne_bytes(random()));
     RtpStream::new(payload_type, ssrc, sequence, config.rtp.udp_max_payload_size)
-}
-
-/// The way out that `spec` asks for, and how the response describes it.
-fn open_transport(
-    exchange: &mut Exchange<'_, '_>,
-    session: &Arc<Session>,
-    track: usize,
-    spec: &TransportSpec,
-    config: &Config,
-) -> Result<(Box<dyn Transport>, TransportSpec), Refusal> {
-    let connection = &mut *exchange.connection;
-    // Who had to dig a tunnel would not get datagrams; such clients take interleaved data instead.
-    if let (Protocol::RtpUdp, Some(client), false) = (&spec.protocol, spec.client_port, connection.is_tunnel()) {
-        // To the address that asks and no other, whatever `destination` says: we flood nobody.
-        let peer = (connection.peer.ip().to_canonical(), client.rtp, client.rtcp);
-        let rtp = &config.rtp;
-        let udp = Udp::open(
-            &connection.shared.udp_ports,
-            rtp.udp_ports,
-            connection.local,
-            peer,
-            rtp.udp_max_payload_size,
-            config.rtsp.send_buffer_size,
-        );
-        let with_ports = udp.and_then(|udp| Ok((udp.ports()?, udp)));
-        let ((rtp, rtcp), udp) = with_ports.map_err(|error| {
-            warn!("{}: no UDP to ports {client}: {error}", connection.peer);
-            Status::UnsupportedTransport
-        })?;
-        let server_port = Some(PortPair { rtp, rtcp });
-        let granted = TransportSpec { client_port: Some(client), server_port, ..TransportSpec::new(Protocol::RtpUdp) };
-        return Ok((Box::new(udp), granted));
-    }
-    let wanted = spec.interleaved.map(|wanted| (wanted.rtp, wanted.rtcp));
-    let (rtp, rtcp) = connection.open_channels(wanted, session, track).ok_or(Status::UnsupportedTransport)?;
-    let transport = Interleaved::new(Arc::clone(&connection.writer), (rtp, rtcp));
-    let granted = TransportSpec { interleaved: Some(Channels { rtp, rtcp }), ..TransportSpec::new(Protocol::RtpTcp) };
-    Ok((Box::new(transport), granted))
 }

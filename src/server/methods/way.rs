@@ -1,0 +1,158 @@
+//! The way out of a track: which of those that SETUP offers is taken, and how it is opened.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use log::warn;
+
+use super::{Exchange, Refusal};
+use crate::config::{Config, LowerTransport};
+use crate::media::Codec;
+use crate::rtsp::Status;
+use crate::rtsp::headers::{Interleaved as Channels, Mode, PortPair, Protocol, TransportSpec};
+use crate::server::session::Session;
+use crate::server::transport::{Interleaved, Raw, Sizes, Transport, Udp};
+
+/// The first of the transports that the client offers which we can serve for a track of this codec.
+///
+/// # Errors
+/// 461 when there is none: FFmpeg and VLC then try the next.
+pub(super) fn choose(exchange: &Exchange<'_, '_>, codec: &Codec, config: &Config) -> Result<TransportSpec, Refusal> {
+    let offered = exchange.request.headers.list("Transport").and_then(|list| TransportSpec::parse_list(&list).ok());
+    let chosen = offered.unwrap_or_default().into_iter().find(|spec| is_acceptable(exchange, spec, codec, config));
+    chosen.ok_or_else(|| Status::UnsupportedTransport.into())
+}
+
+fn is_acceptable(exchange: &Exchange<'_, '_>, spec: &TransportSpec, codec: &Codec, config: &Config) -> bool {
+    let is_play = matches!(spec.mode, None | Some(Mode::Play));
+    let lower = match spec.protocol {
+        Protocol::RtpTcp => LowerTransport::Tcp,
+        Protocol::RtpUdp => LowerTransport::Udp,
+        // Who tunnels would not get datagrams, and takes interleaved RTP instead; but not who knows no RTP.
+        Protocol::RawUdp | Protocol::Mp2tUdp if exchange.connection.is_tunnel() => return false,
+        Protocol::RawUdp => LowerTransport::Udp,
+        Protocol::Mp2tUdp if is_transport_stream(codec) => LowerTransport::Udp,
+        Protocol::Mp2tUdp | Protocol::SrtpUdp | Protocol::SrtpTcp | Protocol::Other(_) => return false,
+    };
+    let is_reachable = match lower {
+        LowerTransport::Tcp => true,
+        LowerTransport::Udp => spec.client_port.is_some() && destination(exchange, spec, config).is_some(),
+    };
+    is_play && !spec.multicast && is_reachable && config.rtsp.transports.contains(&lower)
+}
+
+/// Whether the packets of this codec hold an MPEG transport stream (RFC 2250 section 2).
+fn is_transport_stream(codec: &Codec) -> bool {
+    match codec {
+        Codec::H264(_)
+        | Codec::H265(_)
+        | Codec::Aac(_)
+        | Codec::Pcmu(_)
+        | Codec::Pcma(_)
+        | Codec::Pcm(_)
+        | Codec::Opus(_) => false,
+    }
+}
+
+/// Where datagrams go: to who asks. Elsewhere only where the configuration says so, for else anybody could have us
+/// flood a third party (RFC 2326 section 12.39). `None`: not there.
+fn destination(exchange: &Exchange<'_, '_>, spec: &TransportSpec, config: &Config) -> Option<IpAddr> {
+    let peer = exchange.connection.peer.ip().to_canonical();
+    let Some(wanted) = &spec.destination else { return Some(peer) };
+    let wanted = wanted.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok()?.to_canonical();
+    let is_allowed = |address: IpAddr| {
+        !address.is_multicast() && config.rtp.allow_destination.iter().any(|network| network.contains(address))
+    };
+    if wanted.is_unspecified() {
+        return Some(peer);
+    }
+    (wanted == peer || is_allowed(wanted)).then_some(wanted)
+}
+
+/// Opens the way that `spec`, which was chosen, describes; and how the response describes it.
+///
+/// # Errors
+/// 461 when no port or channel is free, or the client cannot be reached.
+pub(super) fn open(
+    exchange: &mut Exchange<'_, '_>,
+    session: &Arc<Session>,
+    track: usize,
+    spec: &TransportSpec,
+    config: &Config,
+) -> Result<(Box<dyn Transport>, TransportSpec), Refusal> {
+    match (&spec.protocol, spec.client_port) {
+        (Protocol::RawUdp | Protocol::Mp2tUdp, Some(client)) => open_raw(exchange, spec, client, config),
+        (Protocol::RtpUdp, Some(client)) if !exchange.connection.is_tunnel() => {
+            open_udp(exchange, spec, client, config)
+        }
+        _ => open_interleaved(exchange, session, track, spec),
+    }
+}
+
+type Opened = Result<(Box<dyn Transport>, TransportSpec), Refusal>;
+
+fn open_interleaved(
+    exchange: &mut Exchange<'_, '_>,
+    session: &Arc<Session>,
+    track: usize,
+    spec: &TransportSpec,
+) -> Opened {
+    let connection = &mut *exchange.connection;
+    let wanted = spec.interleaved.map(|wanted| (wanted.rtp, wanted.rtcp));
+    let (rtp, rtcp) = connection.open_channels(wanted, session, track).ok_or(Status::UnsupportedTransport)?;
+    let transport = Interleaved::new(Arc::clone(&connection.writer), (rtp, rtcp));
+    let granted = TransportSpec { interleaved: Some(Channels { rtp, rtcp }), ..TransportSpec::new(Protocol::RtpTcp) };
+    Ok((Box::new(transport), granted))
+}
+
+fn open_udp(exchange: &Exchange<'_, '_>, spec: &TransportSpec, client: PortPair, config: &Config) -> Opened {
+    let (local, address) = ends(exchange, spec, config)?;
+    let ports = &exchange.connection.shared.udp_ports;
+    let udp = Udp::open(ports, config.rtp.udp_ports, local, (address, client), Sizes::from(config));
+    let with_ports = udp.and_then(|udp| Ok((udp.ports()?, udp)));
+    let (server_port, udp) = with_ports.map_err(|error| unreachable(exchange, client, &error))?;
+    Ok((Box::new(udp), granted(spec, address, client, server_port)))
+}
+
+fn open_raw(exchange: &Exchange<'_, '_>, spec: &TransportSpec, client: PortPair, config: &Config) -> Opened {
+    let (local, address) = ends(exchange, spec, config)?;
+    let ports = &exchange.connection.shared.udp_ports;
+    let client_address = SocketAddr::new(address, client.rtp);
+    let raw = Raw::open(ports, config.rtp.udp_ports, local, client_address, Sizes::from(config));
+    let with_port = raw.and_then(|raw| Ok((raw.port()?, raw)));
+    let (port, raw) = with_port.map_err(|error| unreachable(exchange, client, &error))?;
+    Ok((Box::new(raw), granted(spec, address, client, PortPair { rtp: port, rtcp: port })))
+}
+
+/// From where to where datagrams go.
+fn ends(exchange: &Exchange<'_, '_>, spec: &TransportSpec, config: &Config) -> Result<(IpAddr, IpAddr), Refusal> {
+    let address = destination(exchange, spec, config).ok_or(Status::UnsupportedTransport)?;
+    let local = match address {
+        // The address that the client reached us at need not be one that leads elsewhere.
+        _ if address == exchange.connection.peer.ip().to_canonical() => exchange.connection.local,
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    Ok((local, address))
+}
+
+fn unreachable(exchange: &Exchange<'_, '_>, client: PortPair, error: &std::io::Error) -> Refusal {
+    warn!("{}: no UDP to ports {client}: {error}", exchange.connection.peer);
+    Status::UnsupportedTransport.into()
+}
+
+/// The answer names the destination to who named it.
+fn granted(spec: &TransportSpec, address: IpAddr, client: PortPair, server: PortPair) -> TransportSpec {
+    TransportSpec {
+        destination: spec.destination.as_ref().map(|_| address.to_string()),
+        client_port: Some(client),
+        server_port: Some(server),
+        ..TransportSpec::new(spec.protocol.clone())
+    }
+}
+
+impl From<&Config> for Sizes {
+    fn from(config: &Config) -> Self {
+        Self { packet_len_max: config.rtp.udp_max_payload_size, send_buffer_size: config.rtsp.send_buffer_size }
+    }
+}
