@@ -100,8 +100,22 @@ fn methods_are_those_that_options_lists() {
 fn flags_are_those_of_help() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_camreel"));
     let help = run(command.arg("--help"), Duration::from_secs(10)).stdout;
-    let sentence = README.lines().find(|line| line.starts_with("Flags override it:")).expect("a list of flags");
+    let sentence =
+        README.lines().find(|line| line.starts_with("Flags override the configuration:")).expect("a list of flags");
     assert_eq!(flags(sentence), flags(&help), "\n{help}");
+}
+
+#[test]
+fn every_subcommand_is_told() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_camreel"));
+    let help = run(command.arg("--help"), Duration::from_secs(10)).stdout;
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<_> =
+        lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    assert!(!names.is_empty(), "{help}");
+    for name in names {
+        assert!(README.contains(&format!("`camreel {name} ")), "the README does not tell `camreel {name}`");
+    }
 }
 
 #[test]
