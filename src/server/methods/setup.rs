@@ -14,6 +14,7 @@ use crate::player::{Pacing, Player};
 use crate::rtp::{Payloader, RtpStream, payloader_for};
 use crate::rtsp::headers::{self, Interleaved as Channels, Mode, PortPair, Protocol, TransportSpec};
 use crate::rtsp::{Method, Status, Url};
+use crate::server::connection::Connection;
 use crate::server::session::{Session, SetUpTrack, random, random_id};
 use crate::server::streamer::{self, NewTrack, Order};
 use crate::server::transport::{Interleaved, Transport, Udp};
@@ -39,7 +40,7 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         }
     }
     let specs = exchange.request.headers.list("Transport").and_then(|list| TransportSpec::parse_list(&list).ok());
-    let spec = specs.unwrap_or_default().into_iter().find(|spec| is_acceptable(spec, &config));
+    let spec = specs.unwrap_or_default().into_iter().find(|spec| is_acceptable(spec, exchange.connection, &config));
     let spec = spec.ok_or(Status::UnsupportedTransport)?;
     let is_new = known.is_none();
     let session = match known {
@@ -65,15 +66,17 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
     Ok(response.into())
 }
 
-/// Whether we can serve one of the transports that a client offers.
-fn is_acceptable(spec: &TransportSpec, config: &Config) -> bool {
+/// Whether we can serve one of the transports that a client offers. Beside a connection within TLS, datagrams would go
+/// in the clear.
+fn is_acceptable(spec: &TransportSpec, connection: &Connection<'_>, config: &Config) -> bool {
     let is_play = matches!(spec.mode, None | Some(Mode::Play));
     let lower = match spec.protocol {
         Protocol::RtpUdp if spec.client_port.is_some() => LowerTransport::Udp,
         Protocol::RtpTcp => LowerTransport::Tcp,
         _ => return false,
     };
-    is_play && !spec.multicast && config.rtsp.transports.contains(&lower)
+    let is_exposed = lower == LowerTransport::Udp && connection.is_secure() && !connection.is_tunnel();
+    is_play && !spec.multicast && (!is_exposed || config.rtsps.allow_udp) && config.rtsp.transports.contains(&lower)
 }
 
 /// Opens the recording and starts a streaming thread for it.
