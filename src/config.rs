@@ -3,6 +3,7 @@
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
 mod access;
+mod channels;
 mod network;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
 pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
+pub use channels::{Channel, Multicast};
 pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
@@ -45,6 +47,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Who may see what. Where there are none, everybody may see everything.
     pub permissions: Vec<Permission>,
+    /// Recordings under a path of their own.
+    pub channels: Vec<Channel>,
 }
 
 /// `[rtsp]`
@@ -197,6 +201,7 @@ impl Default for Config {
             auth: Auth::default(),
             users: Vec::new(),
             permissions: Vec::new(),
+            channels: Vec::new(),
         }
     }
 }
@@ -281,6 +286,7 @@ impl Config {
         let is_half = certificate.as_os_str().is_empty() != key.as_os_str().is_empty();
         anyhow::ensure!(!is_half, "rtsps has a certificate without a key, or a key without a certificate");
         access::check(&config.auth, &config.users, &config.permissions)?;
+        channels::check(&config.channels)?;
         Ok(config)
     }
 }
@@ -420,7 +426,8 @@ mod tests {
             examples.extend(lines.flat_map(|line| [line, "\n"]));
         }
         let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
-        assert!(!config.users.is_empty() && !config.permissions.is_empty(), "{examples}");
+        let Config { users, permissions, channels, .. } = config;
+        assert!(!users.is_empty() && !permissions.is_empty() && !channels.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.
