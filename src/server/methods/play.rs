@@ -4,11 +4,11 @@ use log::warn;
 
 use super::target::session_tracks;
 use super::{Exchange, Outcome, Refusal, Reply, Then};
-use crate::player::PlayPoint;
+use crate::player::{PlayPoint, PlayRequest};
 use crate::rtsp::headers::{NptTime, Range, RangeError, RtpInfo, RtpInfoStream};
 use crate::rtsp::{Method, Status};
 use crate::server::session::Session;
-use crate::server::streamer::{Order, PlayOrder};
+use crate::server::streamer::Order;
 use crate::time::MediaTime;
 
 pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
@@ -22,7 +22,8 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         // One track cannot be moved while others play on: they share a timeline.
         return Err(Status::OnlyAggregateOperationAllowed.into());
     }
-    let order = |reply| Order::Play(PlayOrder { tracks, start, end }, reply);
+    let request = PlayRequest { start, end, ..PlayRequest::default() };
+    let order = |reply| Order::Play(tracks, request, reply);
     let point = match session.ask(order) {
         None => return Err(Status::SessionNotFound.into()),
         Some(Err(error)) => {
