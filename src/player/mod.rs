@@ -502,11 +502,10 @@ impl Player {
         if self.ahead.first().is_none() {
             self.read_first()?;
         }
-        let next = self.ahead.first().map(|sample| (sample.pts.max(MediaTime::ZERO), sample.dts));
-        let (start, first) = next.unwrap_or((position, position));
-        self.clock.stamp_anew(start, first);
+        let first = self.ahead.first().map_or(position, |sample| sample.dts);
+        self.clock.stamp_anew(position, first);
         self.resume = Some(Resume::Next);
-        Ok(start)
+        Ok(position)
     }
 
     fn go_on_with_keys(&mut self, part: Part, position: MediaTime) -> Result<MediaTime, media::Error> {

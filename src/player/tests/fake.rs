@@ -90,6 +90,12 @@ impl Fake {
         self
     }
 
+    /// Says how many pictures a second a track nominally has.
+    pub fn frame_rate(mut self, track: usize, rate: f64) -> Self {
+        self.tracks[track].frame_rate = Some(rate);
+        self
+    }
+
     pub fn fails_to_seek(mut self) -> Self {
         self.fails_to_seek = true;
         self

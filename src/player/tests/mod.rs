@@ -1,6 +1,8 @@
 //! One viewer's playback on an invented clock. What is played, and who watches, is in [`fake`].
 
 mod fake;
+mod parts;
+mod rates;
 
 use std::time::Duration;
 
