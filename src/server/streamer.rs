@@ -15,7 +15,7 @@ use super::transport::Transport;
 use super::{Shared, panic_text};
 use crate::config::Config;
 use crate::media;
-use crate::player::{Pacing, PlayPoint, Player, Step};
+use crate::player::{Pacing, PlayError, PlayPoint, PlayRequest, Player, Step};
 use crate::rtp::{Payloader, RtpStream, rtcp};
 use crate::time::{MediaTime, NtpTime};
 
@@ -36,11 +36,13 @@ pub enum Order {
     /// Add a track, or replace it.
     AddTrack(Box<NewTrack>, Sender<()>),
     /// Prepare playback; the answer goes into the response to PLAY.
-    Play(PlayOrder, Sender<Result<PlayPoint, media::Error>>),
+    Play(Vec<usize>, PlayRequest, Sender<Result<PlayPoint, PlayError>>),
     /// The response to PLAY is out: send.
     Run,
     /// Stop these tracks. Answered when the last packet is out.
     Pause(Vec<usize>, Sender<()>),
+    /// Stop all tracks when playback gets there.
+    PauseAt(MediaTime, Sender<Result<(), PlayError>>),
     /// Say goodbye on a track and forget it.
     RemoveTrack(usize, Sender<()>),
     /// End the session.
@@ -85,16 +87,6 @@ pub fn payload_type(payloader: &dyn Payloader, track: usize) -> u8 {
 /// How the configuration wants samples to be spread over time.
 pub fn pacing(config: &Config) -> Pacing {
     Pacing { lead: config.rtp.lead, ..Pacing::default() }
-}
-
-/// What to play.
-pub struct PlayOrder {
-    /// Which tracks.
-    pub tracks: Vec<usize>,
-    /// From where; `None`: from where it stopped.
-    pub start: Option<MediaTime>,
-    /// Up to where; `None`: to the end.
-    pub end: Option<MediaTime>,
 }
 
 /// Why a session ends.
@@ -299,6 +291,10 @@ impl<'a> Streamer<'a> {
                 self.note_skipped(&error);
                 Ok(None)
             }
+            Ok(Step::Paused) => {
+                self.session.with_state(|state| state.is_playing = false);
+                Ok(None)
+            }
             Ok(Step::Ended) => {
                 self.finish_playback();
                 Ok(None)
@@ -320,14 +316,17 @@ impl<'a> Streamer<'a> {
                 self.transports[track] = Some(transport);
                 let _ = reply.send(());
             }
-            Order::Play(PlayOrder { tracks, start, end }, reply) => {
-                let point = self.player.play(&tracks, start, end, Instant::now());
+            Order::Play(tracks, request, reply) => {
+                let point = self.player.play(&tracks, &request, Instant::now());
                 let _ = reply.send(point);
             }
             Order::Run => {
                 let now = Instant::now();
                 self.player.run(now);
                 self.next_rtcp = now + RTCP_INTERVAL;
+            }
+            Order::PauseAt(point, reply) => {
+                let _ = reply.send(self.player.pause_at(point, Instant::now()));
             }
             Order::Pause(tracks, reply) => {
                 self.player.pause(&tracks);
@@ -399,7 +398,8 @@ impl<'a> Streamer<'a> {
             return;
         };
         self.rtcp_buffer.clear();
-        write(&mut self.rtcp_buffer, self.wall_clock.ntp(at), rtptime, stream, &self.shared.cname);
+        let ntp = self.wall_clock.ntp(self.player.report_time(at));
+        write(&mut self.rtcp_buffer, ntp, rtptime, stream, &self.shared.cname);
         // A broken connection shows with the next packet, or is already known.
         let _ = transport.send_rtcp(&self.rtcp_buffer);
     }

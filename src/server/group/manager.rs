@@ -12,12 +12,12 @@ use log::{error, info, warn};
 
 use super::{Call, Group};
 use crate::config::Multicast;
+use crate::media::Recording;
 use crate::media::container::Options;
-use crate::media::{self, Recording};
-use crate::player::{PlayPoint, Player};
+use crate::player::{PlayError, PlayPoint, PlayRequest, Player};
 use crate::rtp::payloader_for;
 use crate::server::session::{Orders, Session, SetUpTrack, random_id};
-use crate::server::streamer::{self, EndReason, NewTrack, Order, PlayOrder};
+use crate::server::streamer::{self, EndReason, NewTrack, Order};
 use crate::server::transport::{self, Sizes};
 use crate::server::{Shared, panic_text};
 
@@ -92,7 +92,7 @@ impl<'a> Manager<'a> {
     /// Does what a viewer orders, as far as it is about that viewer alone.
     fn obey(&mut self, viewer: &Arc<Session>, order: Order) {
         match order {
-            Order::Play(_, reply) => {
+            Order::Play(_, _, reply) => {
                 if let Some(point) = self.play(&viewer.recording) {
                     let _ = reply.send(point);
                 }
@@ -102,6 +102,9 @@ impl<'a> Manager<'a> {
             Order::Pause(_, reply) | Order::RemoveTrack(_, reply) => {
                 viewer.with_state(|state| state.is_playing = false);
                 let _ = reply.send(());
+            }
+            Order::PauseAt(_, reply) => {
+                let _ = reply.send(Ok(()));
             }
             Order::AddTrack(_, reply) => drop(reply),
             Order::End(reason, reply) => {
@@ -188,13 +191,13 @@ impl<'a> Manager<'a> {
     }
 
     /// Where the stream is, or where it will begin; `None` if it cannot be had.
-    fn play(&mut self, recording: &Arc<dyn Recording>) -> Option<Result<PlayPoint, media::Error>> {
+    fn play(&mut self, recording: &Arc<dyn Recording>) -> Option<Result<PlayPoint, PlayError>> {
         let stream = self.stream_of(recording).map_err(|error| self.complain(&error.to_string())).ok()?;
         let tracks = stream.with_state(|state| {
             let tracks = state.tracks.iter().enumerate();
             tracks.filter(|(_, set_up)| set_up.is_some()).map(|(track, _)| track).collect()
         });
-        stream.ask(|reply| Order::Play(PlayOrder { tracks, start: None, end: None }, reply))
+        stream.ask(|reply| Order::Play(tracks, PlayRequest::default(), reply))
     }
 
     /// Lets the stream run; if it does already, there is nothing to do.

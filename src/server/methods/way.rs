@@ -10,6 +10,7 @@ use crate::config::{Config, LowerTransport};
 use crate::media::Codec;
 use crate::rtsp::Status;
 use crate::rtsp::headers::{Interleaved as Channels, Mode, PortPair, Protocol, TransportSpec};
+use crate::server::connection::Connection;
 use crate::server::group::Group;
 use crate::server::session::Session;
 use crate::server::transport::{Interleaved, Raw, Sizes, Transport, Udp};
@@ -34,7 +35,11 @@ pub(super) fn choose(exchange: &Exchange<'_, '_>, ways: &Ways<'_>, config: &Conf
     let offered = exchange.request.headers.list("Transport").and_then(|list| TransportSpec::parse_list(&list).ok());
     let chosen = offered.unwrap_or_default().into_iter().find(|spec| {
         let is_play = matches!(spec.mode, None | Some(Mode::Play));
-        let is_there = if spec.multicast { ways.has_group(spec) } else { ways.has_unicast(exchange, spec, config) };
+        let is_there = if spec.multicast {
+            ways.has_group(exchange.connection, spec, config)
+        } else {
+            ways.has_unicast(exchange, spec, config)
+        };
         is_play && is_there
     });
     chosen.ok_or_else(|| Status::UnsupportedTransport.into())
@@ -42,8 +47,9 @@ pub(super) fn choose(exchange: &Exchange<'_, '_>, ways: &Ways<'_>, config: &Conf
 
 impl Ways<'_> {
     /// Whether the track goes to a group that the session is in, or can join. Where that is, is not the client's choice.
-    fn has_group(&self, spec: &TransportSpec) -> bool {
+    fn has_group(&self, connection: &Connection<'_>, spec: &TransportSpec, config: &Config) -> bool {
         spec.protocol == Protocol::RtpUdp
+            && (!connection.is_secure() || config.rtsps.allow_udp)
             && self.group.is_some_and(|group| group.ports(self.track).is_some())
             && self.known.is_none_or(Session::is_in_group)
     }
@@ -60,6 +66,7 @@ impl Ways<'_> {
         };
         let is_reachable = match lower {
             LowerTransport::Tcp => true,
+            LowerTransport::Udp if is_exposed(exchange.connection, config) => false,
             LowerTransport::Udp => spec.client_port.is_some() && destination(exchange, spec, config).is_some(),
         };
         is_reachable
@@ -67,6 +74,11 @@ impl Ways<'_> {
             && self.group.is_none_or(|group| !group.config().is_only_way)
             && !self.known.is_some_and(Session::is_in_group)
     }
+}
+
+/// Whether datagrams would go in the clear beside a connection within TLS.
+fn is_exposed(connection: &Connection<'_>, config: &Config) -> bool {
+    connection.is_secure() && !connection.is_tunnel() && !config.rtsps.allow_udp
 }
 
 /// Whether the packets of this codec hold an MPEG transport stream (RFC 2250 section 2).
