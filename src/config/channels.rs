@@ -86,7 +86,7 @@ fn multicast(raw: &RawChannel, group: IpAddr, port: u16) -> Result<Multicast, St
     if !group.is_multicast() {
         return Err(format!("group {group} is no multicast address (224.0.0.0/4 or ff00::/8)"));
     }
-    if port == 0 || port % 2 != 0 || port > PORT_MAX {
+    if port == 0 || !port.is_multiple_of(2) || port > PORT_MAX {
         return Err(format!("port {port} is not an even number up to {PORT_MAX}"));
     }
     if raw.interface.is_some_and(|interface| interface.is_ipv4() != group.is_ipv4()) {
