@@ -3,6 +3,7 @@
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
 mod access;
+mod channels;
 mod network;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
 pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
+pub use channels::{Channel, Multicast};
 pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
@@ -29,6 +31,8 @@ pub struct Config {
     pub rtsp: Rtsp,
     /// RTSP tunnelled over HTTP.
     pub http: Http,
+    /// RTSP within TLS.
+    pub rtsps: Rtsps,
     /// Packets.
     pub rtp: Rtp,
     /// How much a peer, and all peers together, may ask for.
@@ -43,6 +47,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Who may see what. Where there are none, everybody may see everything.
     pub permissions: Vec<Permission>,
+    /// Recordings under a path of their own.
+    pub channels: Vec<Channel>,
 }
 
 /// `[rtsp]`
@@ -82,6 +88,29 @@ pub struct Http {
     /// Tried in order; the first that binds is used. Empty: no HTTP port.
     #[serde(deserialize_with = "ports_or_none")]
     pub ports: Vec<u16>,
+}
+
+/// `[rtsps]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rtsps {
+    /// Tried in order; the first that binds is used. 0 lets the system choose.
+    #[serde(deserialize_with = "ports")]
+    pub ports: Vec<u16>,
+    /// PEM file with the certificate and those that lead to its issuer. Empty: no RTSPS.
+    pub certificate: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+    /// Whether clients may have their media in the clear beside a TLS connection.
+    pub allow_udp: bool,
+}
+
+impl Rtsps {
+    /// Certificate and key; `None` where TLS is not spoken.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        let (certificate, key) = (&*self.certificate, &*self.key);
+        (!certificate.as_os_str().is_empty() && !key.as_os_str().is_empty()).then_some((certificate, key))
+    }
 }
 
 /// `[rtp]`
@@ -164,6 +193,7 @@ impl Default for Config {
             follow_symlinks: false,
             rtsp: Rtsp::default(),
             http: Http::default(),
+            rtsps: Rtsps::default(),
             rtp: Rtp::default(),
             limits: Limits::default(),
             media: Media::default(),
@@ -171,6 +201,7 @@ impl Default for Config {
             auth: Auth::default(),
             users: Vec::new(),
             permissions: Vec::new(),
+            channels: Vec::new(),
         }
     }
 }
@@ -193,6 +224,12 @@ impl Default for Rtsp {
 impl Default for Http {
     fn default() -> Self {
         Self { ports: vec![80, 8000, 8080] }
+    }
+}
+
+impl Default for Rtsps {
+    fn default() -> Self {
+        Self { ports: vec![322, 8322], certificate: PathBuf::new(), key: PathBuf::new(), allow_udp: false }
     }
 }
 
@@ -245,7 +282,11 @@ impl Config {
     /// What is wrong with which key at which line, or what does not fit together.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text)?;
+        let Rtsps { certificate, key, .. } = &config.rtsps;
+        let is_half = certificate.as_os_str().is_empty() != key.as_os_str().is_empty();
+        anyhow::ensure!(!is_half, "rtsps has a certificate without a key, or a key without a certificate");
         access::check(&config.auth, &config.users, &config.permissions)?;
+        channels::check(&config.channels)?;
         Ok(config)
     }
 }
@@ -385,7 +426,8 @@ mod tests {
             examples.extend(lines.flat_map(|line| [line, "\n"]));
         }
         let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
-        assert!(!config.users.is_empty() && !config.permissions.is_empty(), "{examples}");
+        let Config { users, permissions, channels, .. } = config;
+        assert!(!users.is_empty() && !permissions.is_empty() && !channels.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.

@@ -76,7 +76,8 @@
 //! | `Attached::sessions`, `Attached::channels`, `Login::proven` | what hangs on a connection or tunnel | the one or two workers of it |
 //! | `Nonces::uses` | which counts of which nonces have come | workers |
 //! | `Failures::by_address` | wrong passwords of late | workers |
-//! | `ConnectionWriter::turn` | the turn to write to a connection | its worker; streamers interleaved in it |
+//! | `ConnectionWriter::turn` | the turn to write to a connection, and its TLS state | its worker; streamers interleaved in it |
+//! | `Shared::tls` | certificate and key | workers of new connections; main, on SIGHUP |
 //! | `Library::cache` | recordings by path; opening happens outside | workers |
 //! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures) | places found so far | streamers that seek |
 

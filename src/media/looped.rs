@@ -173,12 +173,9 @@ impl Span {
         self.last = self.last.max(Some(time));
     }
 
-    /// How long a lap must be, for this track's next one to begin `last_sample` after its last sample.
-    fn lap(&self, last_sample: MediaTime) -> MediaTime {
-        match (self.first, self.last) {
-            (Some(first), Some(last)) => last - first + last_sample,
-            _ => MediaTime::ZERO,
-        }
+    /// From the first sample to the last.
+    fn len(&self) -> MediaTime {
+        self.last.unwrap_or(MediaTime::ZERO) - self.first.unwrap_or(MediaTime::ZERO)
     }
 }
 
@@ -198,6 +195,26 @@ impl Extent {
         let step = self.latest.replace(sample.dts).map(|latest| sample.dts - latest);
         self.step = step.filter(|step| *step > MediaTime::ZERO).or(self.step);
     }
+
+    /// How long a lap must be, for the next one not to begin before this one is over.
+    fn lap(&self, track: &Track) -> MediaTime {
+        let (Some(first), Some(last)) = (self.shown.first, self.shown.last) else { return MediaTime::ZERO };
+        let last_sample = self.last_sample(track, last);
+        match track.kind() {
+            // What comes before time 0 is in the first lap only.
+            Kind::Audio => last + last_sample - first.max(MediaTime::ZERO),
+            Kind::Video => self.shown.len().max(self.decoded.len()) + last_sample,
+        }
+    }
+
+    /// How long the last sample lasts. The track's own end knows, if it is any good: samples may differ in length.
+    fn last_sample(&self, track: &Track, last: MediaTime) -> MediaTime {
+        let step = self.step.unwrap_or(LAST_SAMPLE_DEFAULT);
+        let until_end = track.duration.map(|end| end - last);
+        let is_good =
+            |left: &MediaTime| *left > MediaTime::ZERO && left.as_nanos() <= step.as_nanos().saturating_mul(4);
+        until_end.filter(is_good).unwrap_or(step)
+    }
 }
 
 /// How long a lap is: so long that on no track the next one begins before this one is over.
@@ -213,17 +230,7 @@ fn measure(recording: &Arc<dyn Recording>) -> Result<MediaTime, Error> {
     // From the last key frame on; of the other tracks, from its time on.
     reader.seek(MediaTime::MAX, SeekTo::SyncAtOrBefore)?;
     add_samples(&mut *reader, recording, &mut extents, |_, _| true)?;
-    let laps = extents.iter().zip(recording.tracks()).map(|(extent, track)| {
-        // Samples that last differently long: the track's own duration knows the last one, if it is any good.
-        let step = extent.step.unwrap_or(LAST_SAMPLE_DEFAULT);
-        let shown_last = extent.shown.last.unwrap_or(MediaTime::ZERO);
-        let until_end = track.duration.map(|end| end - shown_last).filter(|left| *left > MediaTime::ZERO);
-        let last_sample = until_end.filter(|left| left.as_nanos() <= 4 * step.as_nanos()).unwrap_or(step);
-        let from_zero = if extent.latest.is_some() { shown_last + last_sample } else { MediaTime::ZERO };
-        let (decoded, shown) = (extent.decoded.lap(last_sample), extent.shown.lap(last_sample));
-        // Sound before time 0 is in the first lap only.
-        if track.kind() == Kind::Audio { from_zero } else { from_zero.max(decoded).max(shown) }
-    });
+    let laps = extents.iter().zip(recording.tracks()).map(|(extent, track)| extent.lap(track));
     let lap = laps.max().unwrap_or(MediaTime::ZERO);
     if lap == MediaTime::ZERO {
         return Err(Error::Unsupported("there is nothing in the recording that could be looped".to_owned()));

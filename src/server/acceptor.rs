@@ -14,6 +14,7 @@ use socket2::{SockRef, Socket};
 use threadpool::ThreadPool;
 
 use super::connection::Connection;
+use super::tls::Tls;
 use super::{Shared, socket};
 use crate::config::Limits;
 use crate::sync::Leaf;
@@ -68,6 +69,15 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(code, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT))
 }
 
+/// What is spoken on a listening socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// RTSP or tunnels over HTTP.
+    Plain,
+    /// The same within TLS.
+    Tls,
+}
+
 /// A listening socket and its thread.
 pub struct Acceptor {
     listener: Arc<Socket>,
@@ -80,11 +90,11 @@ impl Acceptor {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(listener: Socket, shared: Arc<Shared>, pool: Arc<Pool>) -> anyhow::Result<Self> {
+    pub fn start(listener: Socket, kind: Listener, shared: Arc<Shared>, pool: Arc<Pool>) -> anyhow::Result<Self> {
         let (listener, is_stopping) = (Arc::new(listener), Arc::new(AtomicBool::new(false)));
         let thread = thread::Builder::new().name("acceptor".to_owned()).spawn({
             let (listener, is_stopping) = (Arc::clone(&listener), Arc::clone(&is_stopping));
-            move || accept_all(&listener, &is_stopping, &shared, &pool)
+            move || accept_all(&listener, kind, &is_stopping, &shared, &pool)
         })?;
         Ok(Self { listener, is_stopping, thread })
     }
@@ -97,7 +107,7 @@ impl Acceptor {
     }
 }
 
-fn accept_all(listener: &Socket, is_stopping: &AtomicBool, shared: &Arc<Shared>, pool: &Pool) {
+fn accept_all(listener: &Socket, kind: Listener, is_stopping: &AtomicBool, shared: &Arc<Shared>, pool: &Pool) {
     let mut was_refused = false;
     loop {
         let accepted = listener.accept();
@@ -108,7 +118,7 @@ fn accept_all(listener: &Socket, is_stopping: &AtomicBool, shared: &Arc<Shared>,
             Ok((socket, address)) => {
                 was_refused = false;
                 if let Some(peer) = address.as_socket() {
-                    admit(socket.into(), peer, shared, pool);
+                    admit(socket.into(), peer, kind, shared, pool);
                 }
             }
             // The peer gave up before we came to it.
@@ -124,13 +134,13 @@ fn accept_all(listener: &Socket, is_stopping: &AtomicBool, shared: &Arc<Shared>,
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, pool: &Pool) {
+fn admit(stream: TcpStream, peer: SocketAddr, kind: Listener, shared: &Arc<Shared>, pool: &Pool) {
     let config = shared.config();
     let permit = match shared.admission.admit(peer.ip().to_canonical(), &config.limits) {
         Ok(permit) => permit,
         Err(limit) => {
             warn!("{peer}: refused, {limit}");
-            return refuse(stream);
+            return refuse(stream, kind);
         }
     };
     if let Err(error) = socket::prepare_accepted(&SockRef::from(&stream), config.rtsp.send_buffer_size) {
@@ -142,18 +152,29 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, pool: &Pool)
     pool.execute(config.limits.connections, move || {
         let _token = token;
         let _permit = Admitted { shared: &shared, permit };
-        match Connection::new(&shared, stream, peer) {
-            Ok(connection) => connection.run(),
-            Err(error) => warn!("{peer}: {error}"),
+        if let Err(error) = serve(&shared, stream, peer, kind) {
+            warn!("{peer}: {error}");
         }
     });
 }
 
-/// Tells a peer that there is no room; whether it hears that is its own affair.
-fn refuse(mut stream: TcpStream) {
+/// Serves a connection to its end.
+fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, kind: Listener) -> io::Result<()> {
+    let tls = match kind {
+        Listener::Plain => None,
+        Listener::Tls => Some(Tls::new(shared.tls().ok_or(io::ErrorKind::Unsupported)?)?),
+    };
+    Connection::new(shared, stream, peer, tls)?.run();
+    Ok(())
+}
+
+/// Tells a peer that there is no room; whether it hears that is its own affair. Within TLS it would cost a handshake.
+fn refuse(mut stream: TcpStream, kind: Listener) {
     const RESPONSE: &[u8] = b"RTSP/1.0 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n\r\n";
     let _ = stream.set_nonblocking(true);
-    let _ = stream.write(RESPONSE);
+    if kind == Listener::Plain {
+        let _ = stream.write(RESPONSE);
+    }
     let _ = stream.shutdown(Shutdown::Write);
 }
 

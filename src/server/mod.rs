@@ -10,6 +10,7 @@ mod methods;
 mod session;
 mod socket;
 mod streamer;
+mod tls;
 mod transport;
 mod writer;
 
@@ -29,7 +30,7 @@ use log::{info, warn};
 use crate::config::Config;
 use crate::library::Library;
 use crate::sync::Leaf;
-use acceptor::{Acceptor, Admission, Pool};
+use acceptor::{Acceptor, Admission, Listener, Pool};
 use access::Access;
 pub use banner::Banner;
 use http::Tunnels;
@@ -59,6 +60,8 @@ pub struct Shared {
     tunnels: Tunnels,
     udp_ports: UdpPorts,
     access: Access,
+    /// Certificate and key, if there are any.
+    tls: Leaf<Option<Arc<rustls::ServerConfig>>>,
     /// Who we are in RTCP (RFC 3550 section 6.5.1).
     cname: String,
     /// Every worker and streaming thread holds a clone; when the last is dropped, all have ended.
@@ -76,6 +79,11 @@ impl Shared {
     /// A token that a thread holds while it runs; `None` once the server stops.
     fn thread_token(&self) -> Option<Sender<Infallible>> {
         self.threads.with(|threads| threads.clone())
+    }
+
+    /// Certificate and key as they are now.
+    fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.tls.with(|tls| tls.clone())
     }
 
     /// Waits, but no longer than the server runs.
@@ -100,6 +108,7 @@ pub struct Server {
     acceptors: Vec<Acceptor>,
     addresses: Vec<SocketAddr>,
     http_addresses: Vec<SocketAddr>,
+    rtsps_addresses: Vec<SocketAddr>,
     all_threads_ended: Receiver<Infallible>,
     /// Dropped to wake those who wait for nothing else.
     running: Sender<Infallible>,
@@ -109,7 +118,7 @@ impl Server {
     /// Binds the ports and starts to serve.
     ///
     /// # Errors
-    /// When the root cannot be read or no port binds.
+    /// When the root, the certificate or the key cannot be read or no port binds.
     pub fn start(config: Config) -> anyhow::Result<Self> {
         raise_open_files_limit();
         let library = Library::new(&config)?;
@@ -126,6 +135,13 @@ impl Server {
                 Vec::new()
             }
         };
+        let tls = tls::load(&config.rtsps)?;
+        let rtsps_listeners = match tls {
+            Some(_) => {
+                acceptor::bind_first(&config.rtsps.ports, &config.rtsp.bind).context("cannot listen for RTSPS")?
+            }
+            None => Vec::new(),
+        };
         let (threads, all_threads_ended) = crossbeam_channel::bounded(0);
         let (running, stopping) = crossbeam_channel::bounded(0);
         let shared = Arc::new(Shared {
@@ -137,6 +153,7 @@ impl Server {
             next_connection: AtomicU64::new(1),
             tunnels: Tunnels::default(),
             udp_ports: UdpPorts::new(),
+            tls: Leaf::new(tls),
             access: Access::new(session::random(), Instant::now()),
             cname: host_name(),
             threads: Leaf::new(Some(threads)),
@@ -147,12 +164,14 @@ impl Server {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()?.as_socket()).collect()
         };
         let (addresses, http_addresses) = (local(&listeners), local(&http_listeners));
-        let acceptors = listeners
-            .into_iter()
-            .chain(http_listeners)
-            .map(|listener| Acceptor::start(listener, Arc::clone(&shared), Arc::clone(&pool)))
+        let rtsps_addresses = local(&rtsps_listeners);
+        let plain = listeners.into_iter().chain(http_listeners).map(|listener| (listener, Listener::Plain));
+        let secure = rtsps_listeners.into_iter().map(|listener| (listener, Listener::Tls));
+        let acceptors = plain
+            .chain(secure)
+            .map(|(listener, kind)| Acceptor::start(listener, kind, Arc::clone(&shared), Arc::clone(&pool)))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { shared, acceptors, addresses, http_addresses, all_threads_ended, running })
+        Ok(Self { shared, acceptors, addresses, http_addresses, rtsps_addresses, all_threads_ended, running })
     }
 
     /// Where it listens for RTSP.
@@ -163,6 +182,11 @@ impl Server {
     /// Where it listens for RTSP tunnelled over HTTP.
     pub fn http_addresses(&self) -> &[SocketAddr] {
         &self.http_addresses
+    }
+
+    /// Where it listens for RTSP within TLS.
+    pub fn rtsps_addresses(&self) -> &[SocketAddr] {
+        &self.rtsps_addresses
     }
 
     /// The folder that is served.
@@ -179,11 +203,20 @@ impl Server {
     pub fn reconfigure(&self, new: Config) {
         let old = self.shared.config();
         let fixed = |config: &Config| {
-            let Config { root, follow_symlinks, rtsp, http, log, .. } = config.clone();
-            (root, follow_symlinks, rtsp.ports, rtsp.bind, http.ports, log.destinations, log.file)
+            let Config { root, follow_symlinks, rtsp, http, rtsps, log, .. } = config.clone();
+            let rtsps = rtsps.files().map(|_| rtsps.ports.clone());
+            (root, follow_symlinks, rtsp.ports, rtsp.bind, http.ports, rtsps, log.destinations, log.file)
         };
         if fixed(&old) != fixed(&new) {
-            warn!("root, follow_symlinks, ports, bind, log destinations and log file change only at the next start");
+            warn!(
+                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations and log file change only at the next start"
+            );
+        }
+        // Read again even if the names are the same: certificates are renewed in place.
+        match tls::load(&new.rtsps) {
+            Ok(Some(tls)) => self.shared.tls.with(|known| *known = Some(tls)),
+            Ok(None) => {}
+            Err(error) => warn!("certificate and key kept as they were: {error:#}"),
         }
         log::set_max_level(new.log.level);
         self.shared.config.with(|config| *config = Arc::new(new));
@@ -227,6 +260,14 @@ fn say_goodbye(registry: &Registry) {
     for answer in answers {
         let _ = answer.recv_deadline(deadline);
     }
+}
+
+/// Looks for what would keep a server from starting, as far as files other than the configuration tell.
+///
+/// # Errors
+/// What that is.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    tls::load(&config.rtsps).map(drop)
 }
 
 /// Five descriptors for each viewer: the usual soft limit of 1024 would end at 200.

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, info, warn};
 
-use super::session::{Registry, Session};
+use super::session::Session;
 use super::transport::Transport;
 use super::{Shared, panic_text};
 use crate::media;
-use crate::player::{PlayPoint, Player, Step};
+use crate::player::{PlayError, PlayPoint, PlayRequest, Player, Step};
 use crate::rtp::{Payloader, RtpStream, rtcp};
 use crate::time::{MediaTime, NtpTime};
 
@@ -28,11 +28,13 @@ pub enum Order {
     /// Add a track, or replace it.
     AddTrack(Box<NewTrack>, Sender<()>),
     /// Prepare playback; the answer goes into the response to PLAY.
-    Play(PlayOrder, Sender<Result<PlayPoint, media::Error>>),
+    Play(Vec<usize>, PlayRequest, Sender<Result<PlayPoint, PlayError>>),
     /// The response to PLAY is out: send.
     Run,
     /// Stop these tracks. Answered when the last packet is out.
     Pause(Vec<usize>, Sender<()>),
+    /// Stop all tracks when playback gets there.
+    PauseAt(MediaTime, Sender<Result<(), PlayError>>),
     /// Say goodbye on a track and forget it.
     RemoveTrack(usize, Sender<()>),
     /// End the session.
@@ -51,16 +53,6 @@ pub struct NewTrack {
     pub stream: RtpStream,
     /// The random start of their timestamps.
     pub first_rtptime: u32,
-}
-
-/// What to play.
-pub struct PlayOrder {
-    /// Which tracks.
-    pub tracks: Vec<usize>,
-    /// From where; `None`: from where it stopped.
-    pub start: Option<MediaTime>,
-    /// Up to where; `None`: to the end.
-    pub end: Option<MediaTime>,
 }
 
 /// Why a session ends.
@@ -93,7 +85,7 @@ impl fmt::Display for EndReason {
 /// Runs a session's streaming thread to its end. The session is out of the registry when this returns, even if it
 /// panicked.
 pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
-    let _leave = Leave { registry: &shared.registry, session };
+    let _leave = Leave { shared, session };
     let streamer = Streamer::new(shared, session, player, orders);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || streamer.run()));
     if let Err(panic) = ended {
@@ -107,16 +99,21 @@ pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Rece
     }
 }
 
-/// Takes the session out of the registry, whatever happens.
+/// Takes the session out of the registry, so that who is told of its end finds its place and its channels free.
+fn leave(shared: &Shared, session: &Session) {
+    session.mark_ended();
+    shared.registry.remove(&session.id);
+}
+
+/// The same, whatever happens.
 struct Leave<'a> {
-    registry: &'a Registry,
+    shared: &'a Shared,
     session: &'a Session,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.session.mark_ended();
-        self.registry.remove(&self.session.id);
+        leave(self.shared, self.session);
     }
 }
 
@@ -195,6 +192,7 @@ impl<'a> Streamer<'a> {
                         // Another sign of life may have come since the deadline was read, or may lie in a socket.
                         Err(RecvTimeoutError::Timeout) if self.has_sign_of_life() => None,
                         Err(RecvTimeoutError::Timeout) => {
+                            leave(self.shared, self.session);
                             self.say_goodbye_to_all();
                             break EndReason::TimedOut;
                         }
@@ -245,6 +243,10 @@ impl<'a> Streamer<'a> {
                 self.note_skipped(&error);
                 Ok(None)
             }
+            Ok(Step::Paused) => {
+                self.session.with_state(|state| state.is_playing = false);
+                Ok(None)
+            }
             Ok(Step::Ended) => {
                 self.finish_playback();
                 Ok(None)
@@ -266,14 +268,17 @@ impl<'a> Streamer<'a> {
                 self.transports[track] = Some(transport);
                 let _ = reply.send(());
             }
-            Order::Play(PlayOrder { tracks, start, end }, reply) => {
-                let point = self.player.play(&tracks, start, end, Instant::now());
+            Order::Play(tracks, request, reply) => {
+                let point = self.player.play(&tracks, &request, Instant::now());
                 let _ = reply.send(point);
             }
             Order::Run => {
                 let now = Instant::now();
                 self.player.run(now);
                 self.next_rtcp = now + RTCP_INTERVAL;
+            }
+            Order::PauseAt(point, reply) => {
+                let _ = reply.send(self.player.pause_at(point, Instant::now()));
             }
             Order::Pause(tracks, reply) => {
                 self.player.pause(&tracks);
@@ -288,6 +293,7 @@ impl<'a> Streamer<'a> {
                 let _ = reply.send(());
             }
             Order::End(reason, reply) => {
+                leave(self.shared, self.session);
                 if reason != EndReason::ConnectionClosed {
                     self.say_goodbye_to_all();
                 }
@@ -344,7 +350,8 @@ impl<'a> Streamer<'a> {
             return;
         };
         self.rtcp_buffer.clear();
-        write(&mut self.rtcp_buffer, self.wall_clock.ntp(at), rtptime, stream, &self.shared.cname);
+        let ntp = self.wall_clock.ntp(self.player.report_time(at));
+        write(&mut self.rtcp_buffer, ntp, rtptime, stream, &self.shared.cname);
         // A broken connection shows with the next packet, or is already known.
         let _ = transport.send_rtcp(&self.rtcp_buffer);
     }

@@ -12,7 +12,7 @@ use super::{Site, USERS};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// How many pictures ffmpeg gets, and what it complains about.
-fn ffmpeg(options: &[&str], url: &str) -> (usize, String) {
+pub fn ffmpeg(options: &[&str], url: &str) -> (usize, String) {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error"]).args(options).args(["-i", url, "-f", "framemd5", "-"]);
     let ran = run(&mut command, LIMIT);
@@ -20,7 +20,7 @@ fn ffmpeg(options: &[&str], url: &str) -> (usize, String) {
 }
 
 /// How many pictures GStreamer gets, and what it complains about.
-fn gstreamer(source: &str) -> (usize, String) {
+pub fn gstreamer(source: &str) -> (usize, String) {
     let pipeline = format!("rtspsrc {source} ! rtph264depay ! h264parse ! avdec_h264 ! checksumsink sync=false");
     let mut command = Command::new("gst-launch-1.0");
     command.arg("-q").args(pipeline.split_whitespace());
@@ -66,9 +66,8 @@ fn clients_without_the_password_or_the_permission_are_told_so() {
         let (count, complaint) = ffmpeg(&["-rtsp_transport", "tcp"], &site.url_as(user, path));
         assert!(count == 0 && complaint.contains(status), "{user} {path}: {complaint}");
     }
-    let log = site.server.log();
-    assert!(log.contains("wrong name or password for \"guard\", number 1 from 127.0.0.1"), "{log}");
-    assert!(log.contains("not for family"), "{log}");
+    site.wait_for_log("wrong name or password for \"guard\", number 1 from 127.0.0.1", 1);
+    site.wait_for_log("not for family", 2);
 }
 
 #[test]
@@ -129,8 +128,7 @@ fn guesses_are_slowed_down_and_then_not_heard_and_hold_up_nobody_else() {
     assert_eq!(guesser.ask_as(&wrong, "DESCRIBE", &url, &[]).status, 403);
     assert_eq!(guesser.ask_as(&right, "DESCRIBE", &url, &[]).status, 403, "not even the right one tells anything now");
     assert_eq!(viewer.ask_as(&right, "DESCRIBE", &url, &[]).status, 200, "who is logged in plays on");
-    let log = site.server.log();
-    assert!(log.contains("127.0.0.1: blocked for 2 s after 5 wrong passwords"), "{log}");
+    site.wait_for_log("127.0.0.1: blocked for 2 s after 5 wrong passwords", 1);
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(guesser.ask_as(&right, "DESCRIBE", &url, &[]).status, 200);
 }

@@ -4,10 +4,12 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod login;
+mod secure;
 mod sessions;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use common::Server;
 
@@ -28,6 +30,11 @@ struct Site {
 impl Site {
     /// Serves on ports that the kernel picks, with these further sections.
     fn start(sections: &str) -> Self {
+        Self::start_in(|_| sections.to_owned())
+    }
+
+    /// As [`Self::start`], with sections that depend on the site's folder.
+    fn start_in(sections: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for place in ["yard", "attic"] {
             let place = folder.path().join("root").join(place);
@@ -35,13 +42,23 @@ impl Site {
             fs::write(place.join("clip.h264"), CLIP).expect("a recording");
         }
         let config = format!(
-            "root = {:?}\n[rtsp]\nports = [0]\nbind = [\"127.0.0.1\"]\n[http]\nports = []\n{sections}",
-            folder.path().join("root")
+            "root = {:?}\n[rtsp]\nports = [0]\nbind = [\"127.0.0.1\"]\nread_timeout = \"1s\"\n[http]\nports = []\n{}",
+            folder.path().join("root"),
+            sections(folder.path())
         );
         fs::write(folder.path().join("camreel.toml"), config).expect("a configuration");
         let path = folder.path().join("camreel.toml");
         let server = Server::start_with(&["--config", &path.to_string_lossy()]);
         Self { server, folder }
+    }
+
+    /// Waits until so many lines of the log have this in them.
+    fn wait_for_log(&self, word: &str, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.server.log_about(word).lines().count() < count {
+            assert!(Instant::now() < deadline, "{word:?} is not {count} times in\n{}", self.server.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The configuration file.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::client::{Client, PATIENCE, frame_bytes, is_alive, is_bye, receiver_report};
 use crate::common::Server;
 use crate::media::Media;
-use crate::serve;
+use crate::{expect_log, serve};
 
 const QUICK: &str = "[rtsp]\n\
     read_timeout = \"1s\"\n\
@@ -49,7 +49,7 @@ fn a_request_that_does_not_come_to_its_end_is_cut_off_however_it_drips() {
             });
         }
     });
-    assert!(server.log().contains("a request was not completed"), "{}", server.log());
+    expect_log(&server, "a request was not completed");
 }
 
 /// Whoever sends all the time is not slow, even if every read ends within a message.
@@ -87,7 +87,7 @@ fn an_idle_connection_is_closed_unless_it_has_a_session() {
     assert!(early.is_err(), "closed with a session of 2 s after 1.3 s");
     // The session ends after 2 s of silence, and the connection some time after it.
     with_session.wait_for_close(PATIENCE).expect("it is closed when its session has ended");
-    assert!(server.log().contains("ended: timed out"), "{}", server.log());
+    expect_log(&server, "ended: timed out");
 }
 
 #[test]

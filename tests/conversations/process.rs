@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use crate::client::{Client, PATIENCE, is_bye};
 use crate::common::{Server, run};
 use crate::media::Media;
-use crate::serve;
+use crate::{expect_log, serve};
 
 const STOP_MAX: Duration = Duration::from_secs(3);
 
@@ -88,11 +88,7 @@ fn hangup_reads_the_configuration_again_and_keeps_the_old_one_if_the_new_one_is_
     let reload = |text: &str, said: &str| {
         write(text);
         server.signal(Signal::SIGHUP);
-        let deadline = Instant::now() + PATIENCE;
-        while !server.log().contains(said) {
-            assert!(Instant::now() < deadline, "{said:?} is not in\n{}", server.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        expect_log(&server, said);
     };
     let mut viewer = Client::connect(server.address());
     let session = viewer.play_both(&server.url("long.mkv"));
@@ -101,7 +97,7 @@ fn hangup_reads_the_configuration_again_and_keeps_the_old_one_if_the_new_one_is_
     assert_eq!(set_up(), 461);
     reload("rtsp.transports = [\"pigeon\"]\n", "configuration kept as it was");
     assert_eq!(set_up(), 461);
-    assert!(server.log().contains("\"pigeon\" is not"), "{}", server.log());
+    expect_log(&server, "\"pigeon\" is not");
     // Who plays goes on playing.
     viewer.in_session("GET_PARAMETER", "*", &session).ok();
     viewer.frames.clear();
@@ -222,7 +218,7 @@ fn over_the_limit_of_connections_the_peer_is_told_503_and_room_comes_back() {
             assert_eq!(response.header("Retry-After"), Some("10"));
             refused.wait_for_close(PATIENCE).expect("the connection is closed");
         }
-        assert!(server.log().contains("refused, there are 2 connections"), "{}", server.log());
+        expect_log(&server, "refused, there are 2 connections");
         drop(inside.pop());
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, PATIENCE, Response, Rtp, is_alive, is_bye, receiver_report, rtcp_types};
 use crate::media::Media;
-use crate::serve;
+use crate::{expect_log, serve};
 
 /// A client's pair of ports.
 struct Ports {
@@ -180,5 +180,5 @@ fn a_session_over_udp_outlives_its_connection_as_long_as_reports_come_from_its_c
     let took = silent.elapsed();
     assert!(has_ended && took < Duration::from_secs(3), "no goodbye after {took:?} of silence:\n{}", server.log());
     assert!(!is_alive(server.address(), &set_up.session()));
-    assert!(server.log().contains("ended: timed out"), "{}", server.log());
+    expect_log(&server, "ended: timed out");
 }

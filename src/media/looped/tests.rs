@@ -71,8 +71,9 @@ impl Reader for FakeReader {
 
     fn seek(&mut self, to: MediaTime, how: SeekTo) -> Result<MediaTime, Error> {
         assert_eq!(how, SeekTo::SyncAtOrBefore);
-        let keys = self.fake.entries.iter().enumerate().filter(|(_, (track, _, _, is_sync))| *track == 0 && *is_sync);
-        let key = keys.filter(|(_, (_, pts, _, _))| ms(*pts) <= to && to > MediaTime::ZERO).last();
+        let mut keys =
+            self.fake.entries.iter().enumerate().filter(|(_, (track, _, _, is_sync))| *track == 0 && *is_sync);
+        let key = keys.rfind(|(_, (_, pts, _, _))| ms(*pts) <= to && to > MediaTime::ZERO);
         self.next = key.map_or(0, |(index, _)| index);
         Ok(key.map_or(MediaTime::ZERO, |(_, (_, pts, _, _))| ms(*pts)))
     }

@@ -52,7 +52,7 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
     };
     let set_up = set_up_track(exchange, &session, track, payloader, &spec, &config);
     if set_up.is_err() && is_new {
-        let _ = session.order(Order::End(streamer::EndReason::Teardown, None));
+        let _ = session.ask(|reply| Order::End(streamer::EndReason::Teardown, Some(reply)));
     }
     let granted = set_up?;
     let timeout = config.rtsp.session_timeout.as_secs();

@@ -10,6 +10,7 @@ use crate::config::{Config, LowerTransport};
 use crate::media::Codec;
 use crate::rtsp::Status;
 use crate::rtsp::headers::{Interleaved as Channels, Mode, PortPair, Protocol, TransportSpec};
+use crate::server::connection::Connection;
 use crate::server::session::Session;
 use crate::server::transport::{Interleaved, Raw, Sizes, Transport, Udp};
 
@@ -36,9 +37,15 @@ fn is_acceptable(exchange: &Exchange<'_, '_>, spec: &TransportSpec, codec: &Code
     };
     let is_reachable = match lower {
         LowerTransport::Tcp => true,
+        // Beside a connection within TLS, datagrams would go in the clear.
+        LowerTransport::Udp if is_exposed(exchange.connection, config) => false,
         LowerTransport::Udp => spec.client_port.is_some() && destination(exchange, spec, config).is_some(),
     };
     is_play && !spec.multicast && is_reachable && config.rtsp.transports.contains(&lower)
+}
+
+fn is_exposed(connection: &Connection<'_>, config: &Config) -> bool {
+    connection.is_secure() && !connection.is_tunnel() && !config.rtsps.allow_udp
 }
 
 /// Whether the packets of this codec hold an MPEG transport stream (RFC 2250 section 2).
