@@ -5,6 +5,7 @@ mod acceptor;
 mod access;
 mod banner;
 mod connection;
+mod group;
 mod http;
 mod methods;
 mod session;
@@ -33,6 +34,7 @@ use crate::sync::Leaf;
 use acceptor::{Acceptor, Admission, Listener, Pool};
 use access::Access;
 pub use banner::Banner;
+use group::Groups;
 use http::Tunnels;
 pub use methods::describe;
 use session::Registry;
@@ -53,6 +55,7 @@ pub struct Shared {
     config: Leaf<Arc<Config>>,
     library: Library,
     registry: Registry,
+    groups: Groups,
     admission: Admission,
     /// The writing halves of all connections, to end them.
     connections: Leaf<HashMap<u64, Arc<ConnectionWriter>>>,
@@ -144,10 +147,12 @@ impl Server {
         };
         let (threads, all_threads_ended) = crossbeam_channel::bounded(0);
         let (running, stopping) = crossbeam_channel::bounded(0);
+        let (groups, unmanaged) = Groups::new(&config.channels);
         let shared = Arc::new(Shared {
             config: Leaf::new(Arc::new(config)),
             library,
             registry: Registry::default(),
+            groups,
             admission: Admission::default(),
             connections: Leaf::default(),
             next_connection: AtomicU64::new(1),
@@ -159,6 +164,9 @@ impl Server {
             threads: Leaf::new(Some(threads)),
             stopping,
         });
+        for group in unmanaged {
+            group.start(&shared).context("cannot start a thread for a channel")?;
+        }
         let pool = Arc::new(Pool::new());
         let local = |listeners: &[socket2::Socket]| -> Vec<SocketAddr> {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()?.as_socket()).collect()
@@ -203,13 +211,14 @@ impl Server {
     pub fn reconfigure(&self, new: Config) {
         let old = self.shared.config();
         let fixed = |config: &Config| {
-            let Config { root, follow_symlinks, rtsp, http, rtsps, log, .. } = config.clone();
+            let Config { root, follow_symlinks, rtsp, http, rtsps, log, channels, .. } = config.clone();
             let rtsps = rtsps.files().map(|_| rtsps.ports.clone());
-            (root, follow_symlinks, rtsp.ports, rtsp.bind, http.ports, rtsps, log.destinations, log.file)
+            let rtsp = (rtsp.ports, rtsp.bind);
+            (root, follow_symlinks, rtsp, http.ports, rtsps, log.destinations, log.file, channels)
         };
         if fixed(&old) != fixed(&new) {
             warn!(
-                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations and log file change only at the next start"
+                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations, log file and channels change only at the next start"
             );
         }
         // Read again even if the names are the same: certificates are renewed in place.

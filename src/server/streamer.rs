@@ -2,20 +2,28 @@
 //! disk and socket. It waits in one place, for the next packet's time or an order, whichever comes first.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, info, warn};
 
-use super::session::Session;
+use super::session::{Session, random};
 use super::transport::Transport;
 use super::{Shared, panic_text};
+use crate::config::Config;
 use crate::media;
-use crate::player::{PlayError, PlayPoint, PlayRequest, Player, Step};
+use crate::player::{Pacing, PlayError, PlayPoint, PlayRequest, Player, Step};
 use crate::rtp::{Payloader, RtpStream, rtcp};
 use crate::time::{MediaTime, NtpTime};
 
+/// Stack of a streaming thread, in bytes. Only what is touched takes memory.
+const STACK_LEN: usize = 256 << 10;
+/// Timestamps start in the lower half, so that none wraps within the first hours, which confuses FFmpeg; and not at
+/// 0, which it takes for "unknown".
+const FIRST_RTPTIME_MASK: u32 = 0x7fff_ffff;
 /// RTCP goes out, and is looked for, at least so often (RFC 3550 section 6.2; receivers expect 5 s or less).
 const RTCP_INTERVAL: Duration = Duration::from_millis(4500);
 /// The longest RTCP packet that is read, in bytes.
@@ -55,6 +63,32 @@ pub struct NewTrack {
     pub first_rtptime: u32,
 }
 
+impl NewTrack {
+    /// A track whose packets start at random numbers (RFC 3550 section 5.1) and have this SSRC.
+    pub fn new(
+        track: usize,
+        transport: Box<dyn Transport>,
+        payloader: Box<dyn Payloader>,
+        ssrc: u32,
+        config: &Config,
+    ) -> Self {
+        let (payload_type, sequence) = (payload_type(&*payloader, track), u16::from_ne_bytes(random()));
+        let stream = RtpStream::new(payload_type, ssrc, sequence, config.rtp.udp_max_payload_size);
+        let first_rtptime = u32::from_ne_bytes(random()) & FIRST_RTPTIME_MASK | 1;
+        Self { track, transport, payloader, stream, first_rtptime }
+    }
+}
+
+/// The payload type of a track: the format's own, or one of the dynamic range (RFC 3551 section 6).
+pub fn payload_type(payloader: &dyn Payloader, track: usize) -> u8 {
+    payloader.static_payload_type().unwrap_or(96 + (track % 32) as u8)
+}
+
+/// How the configuration wants samples to be spread over time.
+pub fn pacing(config: &Config) -> Pacing {
+    Pacing { lead: config.rtp.lead, ..Pacing::default() }
+}
+
 /// Why a session ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndReason {
@@ -82,9 +116,23 @@ impl fmt::Display for EndReason {
     }
 }
 
+/// Starts a session's streaming thread.
+///
+/// # Errors
+/// When there can be none, or the server stops.
+pub fn spawn(shared: &Arc<Shared>, session: &Arc<Session>, player: Player, orders: Receiver<Order>) -> io::Result<()> {
+    let token = shared.thread_token().ok_or_else(|| io::Error::other("the server stops"))?;
+    let (shared, session) = (Arc::clone(shared), Arc::clone(session));
+    thread::Builder::new().name("streamer".to_owned()).stack_size(STACK_LEN).spawn(move || {
+        let _token = token;
+        run(&shared, &session, player, orders);
+    })?;
+    Ok(())
+}
+
 /// Runs a session's streaming thread to its end. The session is out of the registry when this returns, even if it
 /// panicked.
-pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
+fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
     let _leave = Leave { shared, session };
     let streamer = Streamer::new(shared, session, player, orders);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || streamer.run()));

@@ -11,39 +11,72 @@ use crate::media::Codec;
 use crate::rtsp::Status;
 use crate::rtsp::headers::{Interleaved as Channels, Mode, PortPair, Protocol, TransportSpec};
 use crate::server::connection::Connection;
+use crate::server::group::Group;
 use crate::server::session::Session;
 use crate::server::transport::{Interleaved, Raw, Sizes, Transport, Udp};
 
-/// The first of the transports that the client offers which we can serve for a track of this codec.
+/// What decides which ways there are.
+pub(super) struct Ways<'a> {
+    /// Index of the track.
+    pub track: usize,
+    /// What is in it.
+    pub codec: &'a Codec,
+    /// The group of the channel, if it has one.
+    pub group: Option<&'a Arc<Group>>,
+    /// The session that the track comes to, if there is one already. It is in the group with all its tracks or none.
+    pub known: Option<&'a Session>,
+}
+
+/// The first of the transports that the client offers which we can serve.
 ///
 /// # Errors
 /// 461 when there is none: FFmpeg and VLC then try the next.
-pub(super) fn choose(exchange: &Exchange<'_, '_>, codec: &Codec, config: &Config) -> Result<TransportSpec, Refusal> {
+pub(super) fn choose(exchange: &Exchange<'_, '_>, ways: &Ways<'_>, config: &Config) -> Result<TransportSpec, Refusal> {
     let offered = exchange.request.headers.list("Transport").and_then(|list| TransportSpec::parse_list(&list).ok());
-    let chosen = offered.unwrap_or_default().into_iter().find(|spec| is_acceptable(exchange, spec, codec, config));
+    let chosen = offered.unwrap_or_default().into_iter().find(|spec| {
+        let is_play = matches!(spec.mode, None | Some(Mode::Play));
+        let is_there = if spec.multicast {
+            ways.has_group(exchange.connection, spec, config)
+        } else {
+            ways.has_unicast(exchange, spec, config)
+        };
+        is_play && is_there
+    });
     chosen.ok_or_else(|| Status::UnsupportedTransport.into())
 }
 
-fn is_acceptable(exchange: &Exchange<'_, '_>, spec: &TransportSpec, codec: &Codec, config: &Config) -> bool {
-    let is_play = matches!(spec.mode, None | Some(Mode::Play));
-    let lower = match spec.protocol {
-        Protocol::RtpTcp => LowerTransport::Tcp,
-        Protocol::RtpUdp => LowerTransport::Udp,
-        // Who tunnels would not get datagrams, and takes interleaved RTP instead; but not who knows no RTP.
-        Protocol::RawUdp | Protocol::Mp2tUdp if exchange.connection.is_tunnel() => return false,
-        Protocol::RawUdp => LowerTransport::Udp,
-        Protocol::Mp2tUdp if is_transport_stream(codec) => LowerTransport::Udp,
-        Protocol::Mp2tUdp | Protocol::SrtpUdp | Protocol::SrtpTcp | Protocol::Other(_) => return false,
-    };
-    let is_reachable = match lower {
-        LowerTransport::Tcp => true,
-        // Beside a connection within TLS, datagrams would go in the clear.
-        LowerTransport::Udp if is_exposed(exchange.connection, config) => false,
-        LowerTransport::Udp => spec.client_port.is_some() && destination(exchange, spec, config).is_some(),
-    };
-    is_play && !spec.multicast && is_reachable && config.rtsp.transports.contains(&lower)
+impl Ways<'_> {
+    /// Whether the track goes to a group that the session is in, or can join. Where that is, is not the client's choice.
+    fn has_group(&self, connection: &Connection<'_>, spec: &TransportSpec, config: &Config) -> bool {
+        spec.protocol == Protocol::RtpUdp
+            && (!connection.is_secure() || config.rtsps.allow_udp)
+            && self.group.is_some_and(|group| group.ports(self.track).is_some())
+            && self.known.is_none_or(Session::is_in_group)
+    }
+
+    fn has_unicast(&self, exchange: &Exchange<'_, '_>, spec: &TransportSpec, config: &Config) -> bool {
+        let lower = match spec.protocol {
+            Protocol::RtpTcp => LowerTransport::Tcp,
+            Protocol::RtpUdp => LowerTransport::Udp,
+            // Who tunnels would not get datagrams, and takes interleaved RTP instead; but not who knows no RTP.
+            Protocol::RawUdp | Protocol::Mp2tUdp if exchange.connection.is_tunnel() => return false,
+            Protocol::RawUdp => LowerTransport::Udp,
+            Protocol::Mp2tUdp if is_transport_stream(self.codec) => LowerTransport::Udp,
+            Protocol::Mp2tUdp | Protocol::SrtpUdp | Protocol::SrtpTcp | Protocol::Other(_) => return false,
+        };
+        let is_reachable = match lower {
+            LowerTransport::Tcp => true,
+            LowerTransport::Udp if is_exposed(exchange.connection, config) => false,
+            LowerTransport::Udp => spec.client_port.is_some() && destination(exchange, spec, config).is_some(),
+        };
+        is_reachable
+            && config.rtsp.transports.contains(&lower)
+            && self.group.is_none_or(|group| !group.config().is_only_way)
+            && !self.known.is_some_and(Session::is_in_group)
+    }
 }
 
+/// Whether datagrams would go in the clear beside a connection within TLS.
 fn is_exposed(connection: &Connection<'_>, config: &Config) -> bool {
     connection.is_secure() && !connection.is_tunnel() && !config.rtsps.allow_udp
 }

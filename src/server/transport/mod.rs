@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod interleaved;
+mod multicast;
 mod raw;
 mod udp;
 
@@ -11,6 +12,7 @@ use std::ops::Range;
 use crate::rtp::PacketBatch;
 pub use datagrams::{Sizes, UdpPorts};
 pub use interleaved::Interleaved;
+pub use multicast::Multicast;
 pub use raw::Raw;
 pub use udp::Udp;
 
