@@ -3,6 +3,8 @@
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
 mod access;
+mod channels;
+mod network;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,7 +15,9 @@ use anyhow::Context;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
-pub use access::{Auth, AuthMethod, Network, Permission, User, check_realm, check_user_name};
+pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
+pub use channels::{Channel, Multicast};
+pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -45,6 +49,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Who may see what. Where there are none, everybody may see everything.
     pub permissions: Vec<Permission>,
+    /// Recordings under a path of their own.
+    pub channels: Vec<Channel>,
 }
 
 /// `[rtsp]`
@@ -148,6 +154,8 @@ pub struct Rtp {
     /// First and last UDP port for RTP and RTCP.
     #[serde(deserialize_with = "port_range")]
     pub udp_ports: (u16, u16),
+    /// Where datagrams may be sent though somebody else asked for them. To who asks they may always be sent.
+    pub allow_destination: Vec<Network>,
     /// How long before its time a packet may leave.
     #[serde(deserialize_with = "lead")]
     pub lead: Duration,
@@ -225,6 +233,7 @@ impl Default for Config {
             auth: Auth::default(),
             users: Vec::new(),
             permissions: Vec::new(),
+            channels: Vec::new(),
         }
     }
 }
@@ -258,7 +267,12 @@ impl Default for Rtsps {
 
 impl Default for Rtp {
     fn default() -> Self {
-        Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(80) }
+        Self {
+            udp_max_payload_size: 1452,
+            udp_ports: (6970, 32_767),
+            allow_destination: Vec::new(),
+            lead: Duration::from_millis(80),
+        }
     }
 }
 
@@ -306,6 +320,7 @@ impl Config {
         let ProxyProtocol { listeners, from } = &config.proxy_protocol;
         anyhow::ensure!(listeners.is_empty() || !from.is_empty(), "proxy_protocol has listeners, but nobody in from");
         access::check(&config.auth, &config.users, &config.permissions)?;
+        channels::check(&config.channels)?;
         Ok(config)
     }
 }
@@ -454,7 +469,8 @@ mod tests {
             examples.extend(lines.flat_map(|line| [line, "\n"]));
         }
         let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
-        assert!(!config.users.is_empty() && !config.permissions.is_empty(), "{examples}");
+        let Config { users, permissions, channels, .. } = config;
+        assert!(!users.is_empty() && !permissions.is_empty() && !channels.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.

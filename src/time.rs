@@ -64,6 +64,16 @@ impl MediaTime {
         Duration::from_nanos(self.0.max(0) as u64)
     }
 
+    /// The length `factor` times over, rounded to the nanosecond; saturates. Exact for a factor of 1.
+    pub fn times(self, factor: f64) -> Self {
+        if factor == 1.0 { self } else { Self((self.0 as f64 * factor).round() as i64) }
+    }
+
+    /// The length divided by `divisor`, as [`Self::times`].
+    pub fn over(self, divisor: f64) -> Self {
+        if divisor == 1.0 { self } else { Self((self.0 as f64 / divisor).round() as i64) }
+    }
+
     /// A [`Duration`] as a length of media; saturates at 292 years.
     pub fn from_duration(duration: Duration) -> Self {
         Self(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
@@ -154,6 +164,16 @@ mod tests {
                 assert_eq!(there.to_ticks(rate), ticks, "{ticks} ticks of {rate} Hz became {there:?}");
             }
         }
+    }
+
+    #[test]
+    fn lengths_are_stretched_to_the_nanosecond_and_saturate() {
+        let hour = MediaTime::from_millis(3_600_000);
+        assert_eq!((hour.over(3.0), hour.times(-2.0)), (MediaTime::from_millis(1_200_000), -hour - hour));
+        let there_and_back = (hour.over(7.0).times(7.0) - hour).as_nanos();
+        assert!(there_and_back.abs() <= 4, "off by {there_and_back} ns");
+        assert_eq!((MediaTime::MAX.times(1.0), MediaTime::MAX.over(0.1)), (MediaTime::MAX, MediaTime::MAX));
+        assert_eq!(MediaTime::MAX.times(-2.0), MediaTime::MIN);
     }
 
     #[test]

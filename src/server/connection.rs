@@ -180,27 +180,27 @@ impl<'a> Connection<'a> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return error.to_string(),
             };
-            match bytes {
+            let has_progressed = match bytes {
                 // Pieces of TLS records are no sign of life.
-                Ok([]) => {}
+                Ok([]) => false,
                 Ok(bytes) => {
                     last_read = Instant::now();
-                    if let Err(end) = self.take_in(bytes).and_then(|()| self.handle_buffered()) {
-                        return end;
+                    match self.take_in(bytes).and_then(|()| self.handle_buffered()) {
+                        Ok(has_progressed) => has_progressed,
+                        Err(end) => return end,
                     }
                 }
                 Err(error) => return error.to_string(),
-            }
+            };
             let is_under_way = match progress {
                 Progress::Handshaking => true,
                 Progress::Open => self.decoder.is_mid_message(),
                 Progress::Closed => return "by the client".to_owned(),
             };
-            message_began = match (is_under_way, message_began) {
-                (true, None) => Some(last_read),
-                (true, began) => began,
-                (false, _) => None,
-            };
+            if has_progressed {
+                message_began = None;
+            }
+            message_began = is_under_way.then(|| message_began.unwrap_or(last_read));
         }
     }
 
@@ -243,11 +243,12 @@ impl<'a> Connection<'a> {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Handles the messages that have come whole.
-    fn handle_buffered(&mut self) -> Result<(), String> {
+    /// Handles the messages that have come whole; whether there was any.
+    fn handle_buffered(&mut self) -> Result<bool, String> {
+        let mut has_progressed = false;
         loop {
             match self.decoder.decode() {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(has_progressed),
                 Ok(Some(Message::Frame(frame))) => self.receive_frame(&frame),
                 // We ask clients nothing, so there is nothing that this could answer.
                 Ok(Some(Message::Response(_))) => {}
@@ -258,6 +259,7 @@ impl<'a> Connection<'a> {
                     return Err(error.to_string());
                 }
             }
+            has_progressed = true;
         }
     }
 

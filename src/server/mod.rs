@@ -5,6 +5,7 @@ mod acceptor;
 mod access;
 mod banner;
 mod connection;
+mod group;
 mod http;
 mod methods;
 mod proxy_protocol;
@@ -34,6 +35,7 @@ use crate::sync::Leaf;
 use acceptor::{Acceptor, Admission, Pool};
 use access::Access;
 pub use banner::Banner;
+use group::Groups;
 use http::Tunnels;
 pub use methods::describe;
 use session::Registry;
@@ -44,11 +46,17 @@ use writer::ConnectionWriter;
 /// How long [`Server::stop`] waits for threads that have been told to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// How much of that the goodbyes may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a thread may take to listen while others wait for their goodbye.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// What all threads share.
 pub struct Shared {
     config: Leaf<Arc<Config>>,
     library: Library,
     registry: Registry,
+    groups: Groups,
     admission: Admission,
     /// The writing halves of all connections, to end them.
     connections: Leaf<HashMap<u64, Arc<ConnectionWriter>>>,
@@ -140,10 +148,12 @@ impl Server {
         };
         let (threads, all_threads_ended) = crossbeam_channel::bounded(0);
         let (running, stopping) = crossbeam_channel::bounded(0);
+        let (groups, unmanaged) = Groups::new(&config.channels);
         let shared = Arc::new(Shared {
             config: Leaf::new(Arc::new(config)),
             library,
             registry: Registry::default(),
+            groups,
             admission: Admission::default(),
             connections: Leaf::default(),
             next_connection: AtomicU64::new(1),
@@ -155,6 +165,9 @@ impl Server {
             threads: Leaf::new(Some(threads)),
             stopping,
         });
+        for group in unmanaged {
+            group.start(&shared).context("cannot start a thread for a channel")?;
+        }
         let pool = Arc::new(Pool::new());
         let local = |listeners: &[socket2::Socket]| -> Vec<SocketAddr> {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()?.as_socket()).collect()
@@ -198,13 +211,14 @@ impl Server {
     pub fn reconfigure(&self, new: Config) {
         let old = self.shared.config();
         let fixed = |config: &Config| {
-            let Config { root, follow_symlinks, rtsp, http, rtsps, log, .. } = config.clone();
+            let Config { root, follow_symlinks, rtsp, http, rtsps, log, channels, .. } = config.clone();
             let rtsps = rtsps.files().map(|_| rtsps.ports.clone());
-            (root, follow_symlinks, rtsp.ports, rtsp.bind, http.ports, rtsps, log.destinations, log.file)
+            let rtsp = (rtsp.ports, rtsp.bind);
+            (root, follow_symlinks, rtsp, http.ports, rtsps, log.destinations, log.file, channels)
         };
         if fixed(&old) != fixed(&new) {
             warn!(
-                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations and log file change only at the next start"
+                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations, log file and channels change only at the next start"
             );
         }
         // Read again even if the names are the same: certificates are renewed in place.
@@ -228,19 +242,32 @@ impl Server {
         drop(self.running);
         // Whoever waits for a client that takes no data must be woken by ending the connection; the others should
         // still get their goodbye through it. So first all sessions that listen, each within a moment.
-        for session in self.shared.registry.all() {
-            let _ = session.order_now(Order::End(EndReason::Shutdown, None));
-        }
+        say_goodbye(&self.shared.registry);
         self.shared.threads.with(Option::take);
         let connections = self.shared.connections.with(|connections| connections.drain().collect::<Vec<_>>());
         for (_, writer) in connections {
             writer.shutdown();
         }
         for session in self.shared.registry.all() {
-            let _ = session.order(Order::End(EndReason::Shutdown, None));
+            let _ = session.order_by(Order::End(EndReason::Shutdown, None), deadline);
         }
         let ended = self.all_threads_ended.recv_deadline(deadline);
         matches!(ended, Err(RecvTimeoutError::Disconnected))
+    }
+}
+
+/// Ends all sessions whose threads listen, and waits until their goodbyes are out.
+fn say_goodbye(registry: &Registry) {
+    let deadline = Instant::now() + GOODBYE_TIMEOUT;
+    let mut answers = Vec::new();
+    for session in registry.all() {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        if session.order_by(Order::End(EndReason::Shutdown, Some(reply)), deadline.min(Instant::now() + MOMENT)) {
+            answers.push(answer);
+        }
+    }
+    for answer in answers {
+        let _ = answer.recv_deadline(deadline);
     }
 }
 

@@ -2,20 +2,28 @@
 //! disk and socket. It waits in one place, for the next packet's time or an order, whichever comes first.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, info, warn};
 
-use super::session::{Registry, Session};
+use super::session::{Session, random};
 use super::transport::Transport;
 use super::{Shared, panic_text};
+use crate::config::Config;
 use crate::media;
-use crate::player::{PlayPoint, Player, Step};
+use crate::player::{Pacing, PlayError, PlayPoint, PlayRequest, Player, Step};
 use crate::rtp::{Payloader, RtpStream, rtcp};
 use crate::time::{MediaTime, NtpTime};
 
+/// Stack of a streaming thread, in bytes. Only what is touched takes memory.
+const STACK_LEN: usize = 256 << 10;
+/// Timestamps start in the lower half, so that none wraps within the first hours, which confuses FFmpeg; and not at
+/// 0, which it takes for "unknown".
+const FIRST_RTPTIME_MASK: u32 = 0x7fff_ffff;
 /// RTCP goes out, and is looked for, at least so often (RFC 3550 section 6.2; receivers expect 5 s or less).
 const RTCP_INTERVAL: Duration = Duration::from_millis(4500);
 /// The longest RTCP packet that is read, in bytes.
@@ -28,11 +36,13 @@ pub enum Order {
     /// Add a track, or replace it.
     AddTrack(Box<NewTrack>, Sender<()>),
     /// Prepare playback; the answer goes into the response to PLAY.
-    Play(PlayOrder, Sender<Result<PlayPoint, media::Error>>),
+    Play(Vec<usize>, PlayRequest, Sender<Result<PlayPoint, PlayError>>),
     /// The response to PLAY is out: send.
     Run,
     /// Stop these tracks. Answered when the last packet is out.
     Pause(Vec<usize>, Sender<()>),
+    /// Stop all tracks when playback gets there.
+    PauseAt(MediaTime, Sender<Result<(), PlayError>>),
     /// Say goodbye on a track and forget it.
     RemoveTrack(usize, Sender<()>),
     /// End the session.
@@ -53,14 +63,30 @@ pub struct NewTrack {
     pub first_rtptime: u32,
 }
 
-/// What to play.
-pub struct PlayOrder {
-    /// Which tracks.
-    pub tracks: Vec<usize>,
-    /// From where; `None`: from where it stopped.
-    pub start: Option<MediaTime>,
-    /// Up to where; `None`: to the end.
-    pub end: Option<MediaTime>,
+impl NewTrack {
+    /// A track whose packets start at random numbers (RFC 3550 section 5.1) and have this SSRC.
+    pub fn new(
+        track: usize,
+        transport: Box<dyn Transport>,
+        payloader: Box<dyn Payloader>,
+        ssrc: u32,
+        config: &Config,
+    ) -> Self {
+        let (payload_type, sequence) = (payload_type(&*payloader, track), u16::from_ne_bytes(random()));
+        let stream = RtpStream::new(payload_type, ssrc, sequence, config.rtp.udp_max_payload_size);
+        let first_rtptime = u32::from_ne_bytes(random()) & FIRST_RTPTIME_MASK | 1;
+        Self { track, transport, payloader, stream, first_rtptime }
+    }
+}
+
+/// The payload type of a track: the format's own, or one of the dynamic range (RFC 3551 section 6).
+pub fn payload_type(payloader: &dyn Payloader, track: usize) -> u8 {
+    payloader.static_payload_type().unwrap_or(96 + (track % 32) as u8)
+}
+
+/// How the configuration wants samples to be spread over time.
+pub fn pacing(config: &Config) -> Pacing {
+    Pacing { lead: config.rtp.lead, ..Pacing::default() }
 }
 
 /// Why a session ends.
@@ -90,10 +116,24 @@ impl fmt::Display for EndReason {
     }
 }
 
+/// Starts a session's streaming thread.
+///
+/// # Errors
+/// When there can be none, or the server stops.
+pub fn spawn(shared: &Arc<Shared>, session: &Arc<Session>, player: Player, orders: Receiver<Order>) -> io::Result<()> {
+    let token = shared.thread_token().ok_or_else(|| io::Error::other("the server stops"))?;
+    let (shared, session) = (Arc::clone(shared), Arc::clone(session));
+    thread::Builder::new().name("streamer".to_owned()).stack_size(STACK_LEN).spawn(move || {
+        let _token = token;
+        run(&shared, &session, player, orders);
+    })?;
+    Ok(())
+}
+
 /// Runs a session's streaming thread to its end. The session is out of the registry when this returns, even if it
 /// panicked.
-pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
-    let _leave = Leave { registry: &shared.registry, session };
+fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
+    let _leave = Leave { shared, session };
     let streamer = Streamer::new(shared, session, player, orders);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || streamer.run()));
     if let Err(panic) = ended {
@@ -107,16 +147,21 @@ pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Rece
     }
 }
 
-/// Takes the session out of the registry, whatever happens.
+/// Takes the session out of the registry, so that who is told of its end finds its place and its channels free.
+fn leave(shared: &Shared, session: &Session) {
+    session.mark_ended();
+    shared.registry.remove(&session.id);
+}
+
+/// The same, whatever happens.
 struct Leave<'a> {
-    registry: &'a Registry,
+    shared: &'a Shared,
     session: &'a Session,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.session.mark_ended();
-        self.registry.remove(&self.session.id);
+        leave(self.shared, self.session);
     }
 }
 
@@ -192,9 +237,10 @@ impl<'a> Streamer<'a> {
                     match self.orders.recv_deadline(due.min(self.next_rtcp).min(deadline)) {
                         Ok(order) => Some(order),
                         Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => None,
-                        // Another sign of life may have come since the deadline was read.
-                        Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline() => None,
+                        // Another sign of life may have come since the deadline was read, or may lie in a socket.
+                        Err(RecvTimeoutError::Timeout) if self.has_sign_of_life() => None,
                         Err(RecvTimeoutError::Timeout) => {
+                            leave(self.shared, self.session);
                             self.say_goodbye_to_all();
                             break EndReason::TimedOut;
                         }
@@ -209,6 +255,11 @@ impl<'a> Streamer<'a> {
             }
         };
         self.end(&reason);
+    }
+
+    fn has_sign_of_life(&mut self) -> bool {
+        self.receive_all_rtcp();
+        Instant::now() < self.deadline()
     }
 
     fn deadline(&self) -> Instant {
@@ -240,6 +291,10 @@ impl<'a> Streamer<'a> {
                 self.note_skipped(&error);
                 Ok(None)
             }
+            Ok(Step::Paused) => {
+                self.session.with_state(|state| state.is_playing = false);
+                Ok(None)
+            }
             Ok(Step::Ended) => {
                 self.finish_playback();
                 Ok(None)
@@ -261,14 +316,17 @@ impl<'a> Streamer<'a> {
                 self.transports[track] = Some(transport);
                 let _ = reply.send(());
             }
-            Order::Play(PlayOrder { tracks, start, end }, reply) => {
-                let point = self.player.play(&tracks, start, end, Instant::now());
+            Order::Play(tracks, request, reply) => {
+                let point = self.player.play(&tracks, &request, Instant::now());
                 let _ = reply.send(point);
             }
             Order::Run => {
                 let now = Instant::now();
                 self.player.run(now);
                 self.next_rtcp = now + RTCP_INTERVAL;
+            }
+            Order::PauseAt(point, reply) => {
+                let _ = reply.send(self.player.pause_at(point, Instant::now()));
             }
             Order::Pause(tracks, reply) => {
                 self.player.pause(&tracks);
@@ -283,6 +341,7 @@ impl<'a> Streamer<'a> {
                 let _ = reply.send(());
             }
             Order::End(reason, reply) => {
+                leave(self.shared, self.session);
                 if reason != EndReason::ConnectionClosed {
                     self.say_goodbye_to_all();
                 }
@@ -315,9 +374,7 @@ impl<'a> Streamer<'a> {
     /// Sends a report on every track that plays, and reads what the clients sent.
     fn exchange_rtcp(&mut self, now: Instant) {
         self.next_rtcp = now + RTCP_INTERVAL;
-        for track in 0..self.transports.len() {
-            self.receive_rtcp(track);
-        }
+        self.receive_all_rtcp();
         if self.player.is_playing() {
             let active: Vec<usize> = self.player.active_tracks().collect();
             active.into_iter().for_each(|track| self.report(track, now, rtcp::sender_report));
@@ -341,9 +398,14 @@ impl<'a> Streamer<'a> {
             return;
         };
         self.rtcp_buffer.clear();
-        write(&mut self.rtcp_buffer, self.wall_clock.ntp(at), rtptime, stream, &self.shared.cname);
+        let ntp = self.wall_clock.ntp(self.player.report_time(at));
+        write(&mut self.rtcp_buffer, ntp, rtptime, stream, &self.shared.cname);
         // A broken connection shows with the next packet, or is already known.
         let _ = transport.send_rtcp(&self.rtcp_buffer);
+    }
+
+    fn receive_all_rtcp(&mut self) {
+        (0..self.transports.len()).for_each(|track| self.receive_rtcp(track));
     }
 
     fn receive_rtcp(&mut self, track: usize) {

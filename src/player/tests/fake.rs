@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::media::codec::{G711Config, H264Config};
 use crate::media::{Codec, Error, Kind, Next, Note, Reader, Recording, Sample, SeekTo, Track};
-use crate::player::{END_GRACE, Pacing, PlayPoint, Player, Step};
+use crate::player::{END_GRACE, Pacing, PlayError, PlayPoint, PlayRequest, Player, Rate, Step};
 use crate::rtp::{HEADER_LEN, PacketBatch, PacketWriter, Payloader, RtpStream};
 use crate::time::MediaTime;
 
@@ -87,6 +87,12 @@ impl Fake {
     /// Cuts a track off: what is shown from `millis` on is not.
     pub fn shown_until(mut self, track: usize, millis: i64) -> Self {
         self.tracks[track].shown_until = Some(ms(millis));
+        self
+    }
+
+    /// Says how many pictures a second a track nominally has.
+    pub fn frame_rate(mut self, track: usize, rate: f64) -> Self {
+        self.tracks[track].frame_rate = Some(rate);
         self
     }
 
@@ -173,7 +179,6 @@ impl Reader for FakeReader {
         if self.fake.fails_to_seek {
             return Err(broken("the index"));
         }
-        assert_eq!(how, SeekTo::SyncAtOrBefore);
         let has_video =
             self.fake.tracks.iter().zip(&self.wanted).any(|(track, wanted)| *wanted && track.kind() == Kind::Video);
         let is_start = |sample: &Sample| {
@@ -181,11 +186,20 @@ impl Reader for FakeReader {
             self.wanted[sample.track] && sample.is_sync && is_video == has_video
         };
         self.left = self.fake.entries.clone().into();
-        let starts = self.left.iter().filter_map(|entry| match entry {
-            Entry::Sample(sample) if is_start(sample) && sample.pts <= to => Some(sample.pts),
-            _ => None,
-        });
-        let start = starts.max().unwrap_or(MediaTime::ZERO).max(MediaTime::ZERO);
+        let starts: Vec<MediaTime> = self
+            .left
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Sample(sample) if is_start(sample) => Some(sample.pts),
+                _ => None,
+            })
+            .collect();
+        let before = starts.iter().copied().filter(|start| *start <= to && *start >= MediaTime::ZERO).max();
+        let after = starts.iter().copied().filter(|start| *start >= to && how == SeekTo::SyncAtOrAfter).min();
+        let start = match before {
+            Some(before) if to > MediaTime::ZERO => after.unwrap_or(before),
+            _ => return Ok(starts.into_iter().min().unwrap_or(MediaTime::ZERO).max(MediaTime::ZERO)),
+        };
         if start == MediaTime::ZERO {
             return Ok(start);
         }
@@ -257,6 +271,7 @@ pub enum Event {
     Skipped,
     Failed,
     Ended,
+    Paused,
     Idle,
 }
 
@@ -327,7 +342,26 @@ impl Viewer {
 
     /// PLAY, its response, and off it goes. `range` in milliseconds.
     pub fn play(&mut self, tracks: &[usize], start: Option<i64>, end: Option<i64>) -> PlayPoint {
-        let point = self.player.play(tracks, start.map(ms), end.map(ms), self.now).unwrap();
+        let request = PlayRequest { start: start.map(ms), end: end.map(ms), ..PlayRequest::default() };
+        self.request(tracks, &request).unwrap()
+    }
+
+    /// As [`Self::play`], at some scale and speed.
+    pub fn play_at(
+        &mut self,
+        tracks: &[usize],
+        start: Option<i64>,
+        end: Option<i64>,
+        (scale, speed): (f64, f64),
+    ) -> PlayPoint {
+        let rate = Some(Rate { scale, speed });
+        let request = PlayRequest { start: start.map(ms), end: end.map(ms), rate, ..PlayRequest::default() };
+        self.request(tracks, &request).unwrap()
+    }
+
+    /// PLAY, its response, and off it goes.
+    pub fn request(&mut self, tracks: &[usize], request: &PlayRequest) -> Result<PlayPoint, PlayError> {
+        let point = self.player.play(tracks, request, self.now);
         self.player.run(self.now);
         point
     }
@@ -361,6 +395,7 @@ impl Viewer {
                 }
                 Ok(Step::Skipped(_)) => return Some(Event::Skipped),
                 Ok(Step::Ended) => return Some(Event::Ended),
+                Ok(Step::Paused) => return Some(Event::Paused),
                 Ok(Step::Idle) => return Some(Event::Idle),
                 Err(_) => return Some(Event::Failed),
             }

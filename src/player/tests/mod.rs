@@ -1,6 +1,8 @@
 //! One viewer's playback on an invented clock. What is played, and who watches, is in [`fake`].
 
 mod fake;
+mod parts;
+mod rates;
 
 use std::time::Duration;
 
@@ -145,7 +147,8 @@ fn priming_samples_come_first_with_timestamps_before_the_start() {
     let primed = Fake::new().audio((-3..50).map(|index| index * 20)).lasts(1000);
     let mut viewer = Viewer::new(primed, &[TCP]);
     let point = viewer.play(&[0], None, None);
-    let expected = PlayPoint { start: ms(0), end: None, tracks: vec![(0, FIRST_SEQUENCE, FIRST_RTPTIME)] };
+    let tracks = vec![(0, FIRST_SEQUENCE, FIRST_RTPTIME)];
+    let expected = PlayPoint { start: ms(0), end: None, rate: Rate::NORMAL, tracks };
     assert_eq!(point, expected);
     viewer.watch(Until::Elapsed(0));
     let first: Vec<_> =
@@ -318,6 +321,8 @@ fn a_pause_amid_the_bursts_of_a_key_frame_loses_none_of_it() {
     assert_eq!(point.tracks, [(0, FIRST_SEQUENCE.wrapping_add(90), FIRST_RTPTIME)], "the next packet's number");
     viewer.watch(Until::Event);
     assert_eq!(viewer.got.len(), 202);
+    let begun: Vec<usize> = viewer.begun.iter().map(|(before, ..)| *before).collect();
+    assert_eq!(begun, [0, 90], "a report before the first packet after each PLAY");
     viewer.check_sequence();
 }
 
@@ -335,7 +340,7 @@ fn a_pause_before_anything_was_sent_keeps_the_place_sought() {
 #[test]
 fn a_pause_between_the_answer_and_the_first_packet_holds() {
     let mut viewer = Viewer::new(film(), &[TCP, TCP]);
-    viewer.player.play(&[0, 1], None, None, viewer.now).unwrap();
+    viewer.player.play(&[0, 1], &PlayRequest::default(), viewer.now).unwrap();
     assert_eq!(viewer.watch(Until::Event), Some(Event::Idle), "nothing before the response is out");
     viewer.player.pause(&[0, 1]);
     viewer.player.run(viewer.now);
@@ -552,19 +557,6 @@ fn the_end_of_a_range_outlives_pause_and_resume_and_goes_with_a_new_one() {
     assert_eq!(viewer.pts(1).last(), Some(&3980));
 }
 
-#[test]
-fn an_end_that_has_passed_ends_playback_at_once() {
-    let mut viewer = Viewer::new(film(), &[TCP, TCP]);
-    viewer.play(&[0, 1], None, None);
-    viewer.watch(Until::Elapsed(1000));
-    let before = viewer.got.len();
-    viewer.play(&[0, 1], None, Some(500));
-    assert_eq!(viewer.watch(Until::Event), Some(Event::Ended));
-    assert_eq!(viewer.got.len(), before);
-    // What was sent a lead ahead is still shown.
-    assert_eq!(viewer.elapsed(), 1080);
-}
-
 // Faults, and recordings that grow
 
 #[test]
@@ -599,7 +591,7 @@ fn a_failing_disk_ends_playback_and_play_tries_again_from_the_start() {
 fn a_seek_that_fails_is_the_answer_and_stops_playback() {
     let mut viewer = Viewer::new(film().fails_to_seek(), &[TCP, TCP]);
     for start in [Some(ms(1000)), None] {
-        assert!(viewer.player.play(&[0, 1], start, None, viewer.now).is_err());
+        assert!(viewer.player.play(&[0, 1], &PlayRequest { start, ..PlayRequest::default() }, viewer.now).is_err());
         viewer.player.run(viewer.now);
         assert_eq!(viewer.watch(Until::Event), Some(Event::Idle));
     }

@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::SystemTime;
 
+use super::date::parse_utc_time;
 use super::{parse_digits, split_unquoted};
 use crate::time::MediaTime;
 
-/// A range of time. A `;time=` behind it, which says when to begin the operation, is ignored: no client sends it.
+/// A range of time. When to begin with it, which may be said behind it, is told by [`effective_time`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Range {
     /// `npt=`: time from the start of the recording.
@@ -17,14 +19,12 @@ pub enum Range {
         /// `None`: to the end of the recording.
         end: Option<MediaTime>,
     },
-    /// `smpte=` and its kin: time codes, uninterpreted.
+    /// `smpte=` and its kin: time codes, here as the time from the start of the recording that they stand for.
     Smpte {
-        /// The unit: `smpte`, `smpte-30-drop` or `smpte-25`.
-        unit: String,
-        /// Never empty.
-        start: String,
-        /// `None`: to the end.
-        end: Option<String>,
+        /// From where.
+        start: MediaTime,
+        /// `None`: to the end of the recording.
+        end: Option<MediaTime>,
     },
     /// `clock=`: UTC such as `20231108T142300.25Z`, uninterpreted.
     Clock {
@@ -62,10 +62,30 @@ impl Range {
         Self::Npt { start: Some(NptTime::At(start.max(MediaTime::ZERO))), end }
     }
 
-    /// Whether it names its later end first, in normal play time: right for a negative Scale, wrong otherwise.
-    pub fn is_reversed(&self) -> bool {
-        matches!(self, Self::Npt { start: Some(NptTime::At(start)), end: Some(end) } if start > end)
+    /// A point in time, as PAUSE has it (section 10.6): `npt=15`, or with the hyphen that the grammar wants.
+    ///
+    /// # Errors
+    /// As for a range; one with an end is malformed.
+    pub fn parse_point(text: &str) -> Result<Self, RangeError> {
+        let point = text.split(';').next().unwrap_or_default();
+        let has_hyphen = point.split_once('=').is_some_and(|(_, span)| span.contains('-'));
+        let range = if has_hyphen { point.parse() } else { format!("{point}-").parse() };
+        match range {
+            Ok(Self::Npt { start: None, .. } | Self::Npt { end: Some(_), .. }) => Err(RangeError::Malformed),
+            Ok(Self::Smpte { end: Some(_), .. } | Self::Clock { end: Some(_), .. }) => Err(RangeError::Malformed),
+            range => range,
+        }
     }
+}
+
+/// When the operation is to begin (`;time=` behind the range), if that is said.
+///
+/// # Errors
+/// When it is no time.
+pub fn effective_time(text: &str) -> Result<Option<SystemTime>, RangeError> {
+    let parameters = text.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let time = parameters.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("time"));
+    time.map(|(_, time)| parse_utc_time(time.trim()).ok_or(RangeError::Malformed)).transpose()
 }
 
 impl FromStr for Range {
@@ -85,10 +105,8 @@ impl FromStr for Range {
                 let (start, end) = opaque(start, end)?;
                 Ok(Self::Clock { start, end })
             }
-            "smpte" | "smpte-30-drop" | "smpte-25" => {
-                let (start, end) = opaque(start, end)?;
-                Ok(Self::Smpte { unit, start, end })
-            }
+            "smpte" | "smpte-30-drop" => parse_smpte_range(start, end, drop_frame_time),
+            "smpte-25" => parse_smpte_range(start, end, time_at_25),
             _ => Err(RangeError::UnknownUnit),
         }
     }
@@ -107,10 +125,57 @@ impl fmt::Display for Range {
                 f.write_str("-")?;
                 end.map_or(Ok(()), |end| write!(f, "{end}"))
             }
-            Self::Smpte { unit, start, end } => write!(f, "{unit}={start}-{}", end.as_deref().unwrap_or_default()),
+            // In the unit that everybody understands.
+            Self::Smpte { start, end } => Self::npt(*start, *end).fmt(f),
             Self::Clock { start, end } => write!(f, "clock={start}-{}", end.as_deref().unwrap_or_default()),
         }
     }
+}
+
+/// A time code: hours, minutes, seconds, frames and hundredths of a frame.
+struct TimeCode {
+    minutes: i64,
+    seconds: i64,
+    frames: i64,
+    subframes: i64,
+}
+
+fn parse_smpte_range(start: &str, end: &str, time_of: fn(&TimeCode) -> Option<MediaTime>) -> Result<Range, RangeError> {
+    let parse = |text: &str| parse_time_code(text).as_ref().and_then(time_of).ok_or(RangeError::Malformed);
+    let start = parse(start)?;
+    let end = if end.is_empty() { None } else { Some(parse(end)?) };
+    Ok(Range::Smpte { start, end })
+}
+
+/// `10:07:33:05.01`; frames, and what follows them, may be left out. Each number has one or two digits.
+fn parse_time_code(text: &str) -> Option<TimeCode> {
+    let two_digits = |text: &str| parse_digits::<i64>(text).filter(|_| (1..=2).contains(&text.len()));
+    let (whole, subframes) = match text.split_once('.') {
+        None => (text, 0),
+        Some((whole, subframes)) => (whole, two_digits(subframes)?),
+    };
+    let numbers: Vec<i64> = whole.split(':').map(two_digits).collect::<Option<_>>()?;
+    let (hours, minutes, seconds, frames) = match *numbers {
+        [hours, minutes, seconds] => (hours, minutes, seconds, 0),
+        [hours, minutes, seconds, frames] => (hours, minutes, seconds, frames),
+        _ => return None,
+    };
+    (minutes < 60 && seconds < 60).then_some(TimeCode { minutes: hours * 60 + minutes, seconds, frames, subframes })
+}
+
+fn time_at_25(code: &TimeCode) -> Option<MediaTime> {
+    let frames = (code.minutes * 60 + code.seconds) * 25 + code.frames;
+    (code.frames < 25).then(|| MediaTime::from_ticks(frames * 100 + code.subframes, 2500))
+}
+
+/// 30 frames are counted for 29.97 that pass, so the first two numbers of every minute but each tenth are left out.
+/// Where a code names one of those, as the example in section 3.5 does, the next that there is is meant.
+fn drop_frame_time(code: &TimeCode) -> Option<MediaTime> {
+    let is_left_out = code.minutes % 10 != 0 && code.seconds == 0 && code.frames < 2;
+    let (frames, subframes) = if is_left_out { (2, 0) } else { (code.frames, code.subframes) };
+    let left_out = 2 * (code.minutes - code.minutes / 10);
+    let frames_before = (code.minutes * 60 + code.seconds) * 30 + frames - left_out;
+    (code.frames < 30).then(|| MediaTime::from_ticks((frames_before * 100 + subframes) * 1001, 3_000_000))
 }
 
 fn opaque(start: &str, end: &str) -> Result<(String, Option<String>), RangeError> {
@@ -159,7 +224,7 @@ fn parse_saturating(text: &str) -> Option<i64> {
 }
 
 /// The digits behind the point, in nanoseconds; any beyond the ninth are dropped.
-fn parse_fraction(text: &str) -> Option<i64> {
+pub(super) fn parse_fraction(text: &str) -> Option<i64> {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -173,6 +238,10 @@ mod tests {
 
     fn at(millis: i64) -> Option<NptTime> {
         Some(NptTime::At(MediaTime::from_millis(millis)))
+    }
+
+    fn ms(millis: i64) -> MediaTime {
+        MediaTime::from_millis(millis)
     }
 
     fn until(millis: i64) -> Option<MediaTime> {
@@ -205,15 +274,75 @@ mod tests {
     }
 
     #[test]
-    fn other_units_are_kept_as_they_are() {
+    fn absolute_time_is_kept_as_it_is() {
         assert_eq!(
             "clock=20231108T142300.25Z-20231108T143000Z".parse(),
             Ok(Range::Clock { start: "20231108T142300.25Z".into(), end: Some("20231108T143000Z".into()) })
         );
         assert_eq!("clock=20231108T142300Z-".parse(), Ok(Range::Clock { start: "20231108T142300Z".into(), end: None }));
-        let smpte =
-            Range::Smpte { unit: "smpte-25".into(), start: "10:07:00".into(), end: Some("10:07:33:05.01".into()) };
-        assert_eq!("smpte-25=10:07:00-10:07:33:05.01".parse(), Ok(smpte));
+    }
+
+    #[test]
+    fn time_codes_count_frames_from_the_start_of_the_recording() {
+        let frames = |count: i64| MediaTime::from_ticks(count * 1001, 30_000);
+        for (text, start, end) in [
+            ("smpte-25=10:07:00-10:07:33:05.01", ms(36_420_000), Some(ms(36_453_200) + MediaTime::from_nanos(400_000))),
+            ("smpte-25=0:00:01:24-", ms(1960), None),
+            ("smpte=0:00:01-", frames(30), None),
+            ("smpte=0:00:00:01.50-0:00:00:29", frames(3).over(2.0), Some(frames(29))),
+            // One minute ends with frame 1799, and the next begins with number 2.
+            ("smpte=00:00:59:29-00:01:00:02", frames(1799), Some(frames(1800))),
+            ("SMPTE-30-drop=0:01:00-0:01:00:01", frames(1800), Some(frames(1800))),
+            // Ten minutes are 17982 frames and 600.0 seconds less a little; an hour is six times that.
+            ("smpte=0:09:59:29-0:10:00", frames(17_981), Some(frames(17_982))),
+            ("smpte=1:00:00:01-99:59:59:29", frames(107_893), Some(frames(10_789_199))),
+        ] {
+            assert_eq!(text.parse(), Ok(Range::Smpte { start, end }), "{text}");
+        }
+        for text in [
+            "smpte=",
+            "smpte=-",
+            "smpte=-0:00:01",
+            "smpte=1-",
+            "smpte=0:01-",
+            "smpte=0:60:00-",
+            "smpte=0:00:60-",
+            "smpte=0:00:00:30-",
+            "smpte-25=0:00:00:25-",
+            "smpte=0:00:00:00.123-",
+            "smpte=0:00:00.-",
+            "smpte=100:00:00-",
+            "smpte=0:00:+1-",
+            "smpte=0:00:00-now",
+            "smpte=0:0:0:0:0-",
+        ] {
+            assert_eq!(text.parse::<Range>(), Err(RangeError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pause_point_is_one_time_and_nothing_else() {
+        for text in ["npt=15", "npt=15-", "npt=0:00:15", " npt = 15 - ", "NPT=15;time=19970123T143720Z"] {
+            assert_eq!(Range::parse_point(text), Ok(Range::Npt { start: at(15_000), end: None }), "{text}");
+        }
+        for text in ["smpte-25=0:00:15", "smpte-25=0:00:15-", "SMPTE-25=0:00:15"] {
+            assert_eq!(Range::parse_point(text), Ok(Range::Smpte { start: ms(15_000), end: None }), "{text}");
+        }
+        assert_eq!(Range::parse_point("npt=now"), Ok(Range::Npt { start: Some(NptTime::Now), end: None }));
+        for text in ["npt=15-16", "npt=-15", "npt=", "npt", "", "smpte=0:00:01-0:00:02", "clock=a-b"] {
+            assert_eq!(Range::parse_point(text), Err(RangeError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_range_may_say_when_to_begin_with_it() {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(854_030_240);
+        assert_eq!(effective_time("npt=0-;time=19970123T143720Z"), Ok(Some(time)));
+        assert_eq!(effective_time("npt=0- ; TIME = 19970123T143720Z ;x=y"), Ok(Some(time)));
+        assert_eq!(effective_time("npt=0-"), Ok(None));
+        for text in ["npt=0-;time=", "npt=0-;time=now", "npt=0-;time=19970123T143720"] {
+            assert_eq!(effective_time(text), Err(RangeError::Malformed), "{text}");
+        }
     }
 
     #[test]
@@ -257,13 +386,6 @@ mod tests {
     fn a_very_long_clock_range_is_only_long() {
         let start = "2".repeat(15_000);
         assert_eq!(format!("clock={start}-").parse(), Ok(Range::Clock { start, end: None }));
-    }
-
-    #[test]
-    fn reversed_ranges_are_told_apart() {
-        for (text, reversed) in [("npt=20-10", true), ("npt=10-20", false), ("npt=10-10", false), ("npt=20-", false)] {
-            assert_eq!(text.parse::<Range>().unwrap().is_reversed(), reversed, "{text}");
-        }
     }
 
     #[test]

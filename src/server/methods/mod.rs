@@ -9,6 +9,7 @@ mod play;
 mod setup;
 mod target;
 mod teardown;
+mod way;
 
 use std::sync::Arc;
 use std::time::SystemTime;

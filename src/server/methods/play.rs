@@ -1,14 +1,21 @@
 //! PLAY (RFC 2326 section 10.5).
+//!
+//! The RFC has a range wait until the one before it has been played. Clients that seek without PAUSE expect to be
+//! moved at once instead. Both get what they mean: a range waits if it starts at or behind the end that was asked for
+//! with the one before, as in the RFC's example; any other takes effect at once.
+
+use std::time::{Instant, SystemTime};
 
 use log::warn;
 
 use super::target::session_tracks;
 use super::{Exchange, Outcome, Refusal, Reply, Then};
-use crate::player::PlayPoint;
-use crate::rtsp::headers::{NptTime, Range, RangeError, RtpInfo, RtpInfoStream};
-use crate::rtsp::{Method, Status};
-use crate::server::session::Session;
-use crate::server::streamer::{Order, PlayOrder};
+use crate::player::{PlayError, PlayPoint, PlayRequest, Rate};
+use crate::rtsp::headers::range::effective_time;
+use crate::rtsp::headers::{NptTime, Range, RangeError, RtpInfo, RtpInfoStream, Scale, Speed};
+use crate::rtsp::{Method, Response, Status};
+use crate::server::session::{Session, SessionState};
+use crate::server::streamer::Order;
 use crate::time::MediaTime;
 
 pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
@@ -17,64 +24,108 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
     if tracks.is_empty() {
         return Err(Refusal::State(&[Method::Setup, Method::Teardown]));
     }
-    let (start, end) = wanted_range(exchange, session.recording.duration())?;
-    if start.is_some() && session.with_state(|state| state.is_playing && plays_others(state, &tracks)) {
+    let request = wanted(exchange)?;
+    let moves = request.start.is_some() || request.rate.is_some();
+    if moves && session.with_state(|state| state.is_playing && plays_others(state, &tracks)) {
         // One track cannot be moved while others play on: they share a timeline.
         return Err(Status::OnlyAggregateOperationAllowed.into());
     }
-    let order = |reply| Order::Play(PlayOrder { tracks, start, end }, reply);
-    let point = match session.ask(order) {
-        None => return Err(Status::SessionNotFound.into()),
-        Some(Err(error)) => {
-            warn!("{}: {}: cannot play: {error}", exchange.connection.peer, session.file.display());
-            return Err(Status::InternalServerError.into());
-        }
-        Some(Ok(point)) => point,
+    let point = play(exchange, &session, tracks, request)?;
+    let response = exchange.ok_in(&session).header("Range", range(&point));
+    let response = with_rate(exchange, response, point.rate);
+    let response = match point.tracks.is_empty() {
+        // It waits for its turn; nobody knows yet at which packet that will be.
+        true => response,
+        false => response.header("RTP-Info", rtp_info(&session, &point)),
     };
-    session.with_state(|state| state.is_playing = true);
-    // The recording's own end is left open, as LIVE555 has it: GStreamer cuts every track off at the end it is told,
-    // counted from its first sample, and so loses the last pictures where the sound begins with priming samples.
-    let mut response = exchange
-        .ok_in(&session)
-        .header("Range", Range::npt(point.start, point.end))
-        .header("RTP-Info", rtp_info(&session, &point));
-    // Whoever asks for a rate is told the one there is, or takes the one asked for as granted.
-    for header in ["Scale", "Speed"] {
-        if exchange.request.headers.get(header).is_some() {
-            response = response.header(header, "1.0");
-        }
-    }
     Ok(Reply { response, then: Then::Run(session) })
 }
 
-fn plays_others(state: &crate::server::session::SessionState, tracks: &[usize]) -> bool {
+/// Has the streaming thread prepare playback.
+fn play(
+    exchange: &Exchange<'_, '_>,
+    session: &Session,
+    tracks: Vec<usize>,
+    request: PlayRequest,
+) -> Result<PlayPoint, Refusal> {
+    let answer = session.ask(|reply| Order::Play(tracks, request, reply)).ok_or(Status::SessionNotFound)?;
+    let point = answer.map_err(|error| match error {
+        PlayError::Range => Status::InvalidRange,
+        PlayError::QueueFull => Status::ServiceUnavailable,
+        PlayError::Media(error) => {
+            warn!("{}: {}: cannot play: {error}", exchange.connection.peer, session.file.display());
+            session.with_state(|state| state.is_playing = false);
+            Status::InternalServerError
+        }
+    })?;
+    session.with_state(|state| state.is_playing = true);
+    Ok(point)
+}
+
+fn plays_others(state: &SessionState, tracks: &[usize]) -> bool {
     state.tracks.iter().enumerate().any(|(track, set_up)| set_up.is_some() && !tracks.contains(&track))
 }
 
-/// Start and end of what is asked for; `None` for a start means to go on.
-fn wanted_range(
-    exchange: &Exchange<'_, '_>,
-    duration: Option<MediaTime>,
-) -> Result<(Option<MediaTime>, Option<MediaTime>), Refusal> {
-    let Some(value) = exchange.request.headers.get("Range") else { return Ok((None, None)) };
-    let range = match value.parse::<Range>() {
-        Ok(range) => range,
-        Err(RangeError::Malformed) => return Err(Status::BadRequest.into()),
-        Err(RangeError::UnknownUnit) => return Err(Status::NotImplemented.into()),
-    };
-    let reversed = range.is_reversed();
-    let Range::Npt { start, end } = range else { return Err(Status::InvalidRange.into()) };
-    let start = match start {
-        Some(NptTime::At(start)) => Some(start),
-        Some(NptTime::Now) | None => None,
-    };
-    let is_beyond = duration.zip(start).is_some_and(|(duration, start)| start > duration);
-    if is_beyond || reversed {
-        return Err(Status::InvalidRange.into());
+/// What the headers ask for.
+fn wanted(exchange: &Exchange<'_, '_>) -> Result<PlayRequest, Refusal> {
+    let headers = &exchange.request.headers;
+    let scale = headers.get("Scale").map(str::parse::<Scale>).transpose().map_err(|_| Status::BadRequest)?;
+    let speed = headers.get("Speed").map(str::parse::<Speed>).transpose().map_err(|_| Status::BadRequest)?;
+    // Without either, a range is played as it was recorded, and a PLAY of nothing else changes nothing.
+    let is_asked = scale.is_some() || speed.is_some();
+    let rate = Rate { scale: scale.map_or(1.0, |scale| scale.0), speed: speed.map_or(1.0, |speed| speed.0) };
+    let mut request = PlayRequest { rate: is_asked.then_some(rate), ..PlayRequest::default() };
+    if let Some(value) = headers.get("Range") {
+        (request.start, request.end) = wanted_range(value)?;
+        request.not_before = effective_time(value).map_err(|_| Status::BadRequest)?.and_then(instant_of);
+        request.rate = Some(rate);
     }
-    // An end at or beyond that of the recording is no bound; rounded, it might cut off the last sample.
-    let end = end.filter(|end| duration.is_none_or(|duration| *end + MediaTime::from_millis(1) < duration));
-    Ok((start, end))
+    Ok(request)
+}
+
+/// Start and end of a range; `None` for a start means to go on.
+fn wanted_range(value: &str) -> Result<(Option<MediaTime>, Option<MediaTime>), Refusal> {
+    match parsed(value.parse())? {
+        Range::Npt { start: Some(NptTime::At(start)), end } => Ok((Some(start), end)),
+        Range::Npt { start: Some(NptTime::Now) | None, end } => Ok((None, end)),
+        Range::Smpte { start, end } => Ok((Some(start), end)),
+        // No recording has a time of day.
+        Range::Clock { .. } => Err(Status::InvalidRange.into()),
+    }
+}
+
+/// The range, or what a client is told whose range cannot be understood.
+pub(super) fn parsed(range: Result<Range, RangeError>) -> Result<Range, Refusal> {
+    range.map_err(|error| match error {
+        RangeError::Malformed => Status::BadRequest.into(),
+        RangeError::UnknownUnit => Status::NotImplemented.into(),
+    })
+}
+
+/// A time of day as one of the clock that playback goes by; `None` if it has passed, or will not come.
+fn instant_of(time: SystemTime) -> Option<Instant> {
+    let wait = time.duration_since(SystemTime::now()).ok()?;
+    Instant::now().checked_add(wait)
+}
+
+/// What is played. The recording's own end is left open, as LIVE555 has it: GStreamer cuts every track off at the end
+/// it is told, counted from its first sample, and so loses the last pictures where the sound begins with priming
+/// samples. Backwards, an open end would mean the other one.
+fn range(point: &PlayPoint) -> Range {
+    let first = point.rate.is_backwards().then_some(MediaTime::ZERO);
+    Range::npt(point.start, point.end.or(first))
+}
+
+/// Whoever asks for a rate is told the one there is, or takes the one asked for as granted.
+fn with_rate(exchange: &Exchange<'_, '_>, mut response: Response, rate: Rate) -> Response {
+    let is_asked = |header| exchange.request.headers.get(header).is_some();
+    if is_asked("Scale") || rate.scale != 1.0 {
+        response = response.header("Scale", Scale(rate.scale));
+    }
+    if is_asked("Speed") || rate.speed != 1.0 {
+        response = response.header("Speed", Speed(rate.speed));
+    }
+    response
 }
 
 /// Every track, in the order of SETUP's URLs, which must be repeated as they were.

@@ -1,0 +1,715 @@
+//! When which packet is due (sans-IO: `now` is an argument). One [`Player`] is one viewer's playback of a recording:
+//! play, seek, pause, resume, end; fast, slow and backwards. It hands out packets; sending them is the transport's
+//! business.
+//!
+//! Three timelines meet here. *Media time* is the recording's own. *Stream time* is what RTP timestamps count: it
+//! starts at 0 with the first PLAY and has no jumps, whatever is sought (RFC 2326 appendix B). *Wall time* says when
+//! a sample leaves: paced by its decode time, up to [`Pacing::lead`] early, never late by design. How they lie to each
+//! other is in `timeline`, what is read in `feed` and `ahead`, what leaves in `outbox`.
+
+mod ahead;
+mod feed;
+mod outbox;
+mod timeline;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::media::{self, Kind, Next, Recording};
+use crate::rtp::{PacketBatch, Payloader, RtpStream};
+use crate::time::MediaTime;
+use ahead::{Ahead, Bounds, Fate};
+use feed::{Feed, KeyFrames};
+use outbox::{Outbox, Output};
+pub use timeline::Rate;
+use timeline::Timeline;
+
+/// How far behind its time a sample may leave before the whole timetable is moved, rather than caught up with.
+const LATENESS_MAX: Duration = Duration::from_secs(2);
+/// How long after the last sample's end the client of a datagram track is told that it was the last. FFmpeg reads RTCP
+/// before RTP and ends at the goodbye, whatever it has not read yet; on a busy machine that is half a second's worth.
+const END_GRACE: Duration = Duration::from_millis(1000);
+/// The last sample is not shown longer than this, whatever the recording's duration says.
+const LAST_SAMPLE_MAX: Duration = Duration::from_millis(1000);
+/// How long to wait before looking again for what a recorder is still writing.
+const GROWING_POLL: Duration = Duration::from_millis(200);
+/// Pictures a second of a track that does not tell.
+const FRAME_RATE_GUESS: f64 = 30.0;
+/// How far a start may lie behind the recording's end, and an end before it, and count as the recording's end: what
+/// clients know of it has been rounded.
+const END_SLACK: MediaTime = MediaTime::from_millis(1);
+/// The most ranges that wait for their turn.
+const QUEUE_MAX: usize = 32;
+
+/// How samples are spread over time.
+#[derive(Debug, Clone, Copy)]
+pub struct Pacing {
+    /// How long before its time a sample may leave: all that is due within it goes out in one wake.
+    pub lead: Duration,
+    /// The most packets of a datagram track that leave at once; the rest of a large key frame follows in steps of
+    /// [`Self::burst_gap`], so that it does not drown a small receiver.
+    pub burst_packets: usize,
+    /// The pause between two bursts of one sample.
+    pub burst_gap: Duration,
+    /// The fastest Scale either way; its inverse is the slowest.
+    pub scale_max: f64,
+    /// The highest Speed; its inverse is the lowest.
+    pub speed_max: f64,
+    /// The most pictures a second that a client is taken to decode. Where fast forward would need more, it gets key
+    /// frames only.
+    pub picture_rate_max: f64,
+    /// The most key frames a second, where nothing else is sent.
+    pub key_frame_rate_max: f64,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            lead: Duration::from_millis(80),
+            burst_packets: 90,
+            burst_gap: Duration::from_millis(2),
+            scale_max: 100.0,
+            speed_max: 16.0,
+            picture_rate_max: 60.0,
+            key_frame_rate_max: 25.0,
+        }
+    }
+}
+
+/// What is to be done now.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// Nothing until then.
+    Wait(Instant),
+    /// The first packets of a track since PLAY come next. A receiver wants a sender report before them: without it
+    /// it does not know how the tracks lie to each other, and it ignores one that is older than the first packet.
+    Begin {
+        /// Index of the track.
+        track: usize,
+        /// When its first sample is shown.
+        shown: Instant,
+    },
+    /// These packets of the batch are due.
+    Send {
+        /// Index of the track.
+        track: usize,
+        /// The packets of a sample.
+        batch: &'a PacketBatch,
+        /// Which of them.
+        packets: Range<usize>,
+    },
+    /// Damage in the recording was stepped over.
+    Skipped(media::Error),
+    /// Everything was sent, up to the end of the recording or of the range asked for.
+    Ended,
+    /// The point was reached that [`Player::pause_at`] named.
+    Paused,
+    /// Not playing: nothing will be due before the next [`Player::play`].
+    Idle,
+}
+
+/// What is to be played, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PlayRequest {
+    /// From where; `None`: from where it stopped.
+    pub start: Option<MediaTime>,
+    /// Up to where; `None`: to the end, or to that of the range that goes on.
+    pub end: Option<MediaTime>,
+    /// As fast as this, if it can be granted. `None`: as it plays, or at normal rate.
+    pub rate: Option<Rate>,
+    /// Nothing leaves before its time as counted from here.
+    pub not_before: Option<Instant>,
+}
+
+/// Where and how playback really starts, for the response to PLAY.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlayPoint {
+    /// The media time of `rtptime`, below.
+    pub start: MediaTime,
+    /// The end that was asked for, if it is one before the recording's own.
+    pub end: Option<MediaTime>,
+    /// The rate that was granted.
+    pub rate: Rate,
+    /// For each track that plays: index, sequence number of its next packet, RTP timestamp of [`Self::start`].
+    /// Nothing, when the range waits for its turn.
+    pub tracks: Vec<(usize, u16, u32)>,
+}
+
+/// Why something cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The place cannot be read.
+    #[error(transparent)]
+    Media(#[from] media::Error),
+    /// It is not in the recording, has passed, or runs the other way.
+    #[error("invalid range")]
+    Range,
+    /// Too many ranges wait already.
+    #[error("too many ranges wait for their turn")]
+    QueueFull,
+}
+
+/// One viewer's playback. Starts paused, with no tracks.
+pub struct Player {
+    recording: Arc<dyn Recording>,
+    ahead: Ahead,
+    outbox: Outbox,
+    pacing: Pacing,
+    state: State,
+    /// Damage that [`Self::play`] came upon, to be told by [`Self::poll`].
+    skipped: Option<media::Error>,
+    clock: Timeline,
+    end: Option<MediaTime>,
+    pause_at: Option<MediaTime>,
+    /// Ranges that are played after this one (RFC 2326 section 10.5).
+    queue: VecDeque<Part>,
+    not_before: Option<Instant>,
+    /// Where to go on, if the reader stands there: not before the first PLAY, after the end and after a failure.
+    resume: Option<Resume>,
+}
+
+/// A part of the recording that is to be played, and at which rate.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// `None`: from where playback stands, or the beginning.
+    start: Option<MediaTime>,
+    /// `None`: to the end of the recording.
+    end: Option<MediaTime>,
+    rate: Rate,
+}
+
+/// Where playback goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resume {
+    /// With the next sample.
+    Next,
+    /// At the pause point that was reached.
+    At(MediaTime),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Paused,
+    /// PLAY was answered; packets wait for [`Player::run`].
+    Armed,
+    Running,
+}
+
+impl Player {
+    /// A player of `recording`, at its start. `now` only anchors the timeline.
+    ///
+    /// # Errors
+    /// When the recording can no longer be read.
+    pub fn new(recording: Arc<dyn Recording>, pacing: Pacing, now: Instant) -> Result<Self, media::Error> {
+        let mut feed = Feed::new(Arc::clone(&recording).reader()?);
+        let track_count = recording.tracks().len();
+        for track in 0..track_count {
+            feed.select(track, false);
+        }
+        Ok(Self {
+            recording,
+            ahead: Ahead::new(feed),
+            outbox: Outbox::new(track_count),
+            pacing,
+            state: State::Paused,
+            skipped: None,
+            clock: Timeline::new(now),
+            end: None,
+            pause_at: None,
+            queue: VecDeque::new(),
+            not_before: None,
+            resume: None,
+        })
+    }
+
+    /// Adds a track, or replaces how it goes out. `first_rtptime` is the random start of its timestamps;
+    /// `is_datagram` says that bursts must be limited.
+    ///
+    /// # Panics
+    /// If the recording has no such track.
+    pub fn add_track(
+        &mut self,
+        track: usize,
+        payloader: Box<dyn Payloader>,
+        stream: RtpStream,
+        first_rtptime: u32,
+        is_datagram: bool,
+    ) {
+        self.outbox.drop_unsent(track);
+        self.outbox.outputs[track] = Some(Output::new(payloader, stream, first_rtptime, is_datagram));
+    }
+
+    /// Takes a track out.
+    pub fn remove_track(&mut self, track: usize) {
+        self.outbox.drop_unsent(track);
+        self.outbox.outputs[track] = None;
+        self.ahead.feed.select(track, false);
+        if self.active_tracks().next().is_none() {
+            self.stop();
+        }
+    }
+
+    /// The state of a track's packet headers, for RTCP.
+    pub fn stream(&self, track: usize) -> Option<&RtpStream> {
+        self.outbox.outputs[track].as_ref().map(|output| &output.stream)
+    }
+
+    /// Whether PLAY was answered and not all was sent or paused.
+    pub fn is_playing(&self) -> bool {
+        self.state != State::Paused
+    }
+
+    /// The tracks that play, by index. At another Scale than 1 those with sound are among them, and are silent.
+    pub fn active_tracks(&self) -> impl Iterator<Item = usize> {
+        self.outbox.active()
+    }
+
+    /// Prepares playback of `tracks`; packets leave after [`Self::run`]. Tracks that already play go on playing.
+    ///
+    /// A range that starts at or behind the end of the one that plays waits for its turn, if that end was asked for.
+    ///
+    /// # Errors
+    /// When the range is not one of this recording; all is then as before. When the place cannot be read; playback is
+    /// then paused.
+    pub fn play(&mut self, tracks: &[usize], request: &PlayRequest, now: Instant) -> Result<PlayPoint, PlayError> {
+        let position = self.position(now);
+        let part = self.part(tracks, request, position)?;
+        if self.must_wait(&part) {
+            return self.enqueue(part);
+        }
+        self.activate(tracks);
+        let goes_on = request.start.is_none() && self.resume.is_some();
+        if goes_on && self.state == State::Running && part.rate.scale == self.clock.rate.scale {
+            return Ok(self.change_speed(part, position, now));
+        }
+        self.queue.clear();
+        self.pause_at = None;
+        self.state = State::Paused;
+        let start = match self.resume {
+            Some(resume) if goes_on => self.go_on(part, resume, position)?,
+            _ => self.seek(part)?,
+        };
+        self.clock.resume(start, now);
+        self.outbox.begin_anew();
+        self.not_before = request.not_before;
+        self.state = State::Armed;
+        Ok(self.play_point(start))
+    }
+
+    /// Lets packets leave; the response to PLAY is on its way.
+    pub fn run(&mut self, now: Instant) {
+        if self.state == State::Armed {
+            self.clock.start_at(self.not_before.map_or(now, |not_before| now.max(not_before)));
+            self.state = State::Running;
+        }
+    }
+
+    /// Stops `tracks`; [`Self::play`] resumes with the very next sample. Once all have stopped, ranges that wait for
+    /// their turn are forgotten (RFC 2326 section 10.6).
+    pub fn pause(&mut self, tracks: &[usize]) {
+        for track in tracks {
+            if let Some(output) = &mut self.outbox.outputs[*track] {
+                output.is_active = false;
+            }
+        }
+        // Deselecting skips a track while others play on. A paused whole keeps all of them, to resume without loss.
+        if self.active_tracks().next().is_none() {
+            self.stop();
+        } else {
+            tracks.iter().for_each(|track| self.outbox.drop_unsent(*track));
+            self.select();
+        }
+    }
+
+    /// Stops everything when playback reaches `at`, in this range or in one that waits for its turn.
+    ///
+    /// # Errors
+    /// When it reaches that point in none of them, or has passed it; all is then as before.
+    pub fn pause_at(&mut self, at: MediaTime, now: Instant) -> Result<(), PlayError> {
+        let current = Part { start: Some(self.position(now)), end: self.end, rate: self.clock.rate };
+        let lies_in = |part: &Part| {
+            let end = part.end.or(self.end_of_recording(part.rate));
+            let is_behind = part.start.is_some_and(|start| part.rate.is_before(at, start));
+            !is_behind && end.is_none_or(|end| !part.rate.is_before(end, at))
+        };
+        if !self.is_playing() || !std::iter::once(&current).chain(&self.queue).any(lies_in) {
+            return Err(PlayError::Range);
+        }
+        self.pause_at = Some(at);
+        Ok(())
+    }
+
+    /// What is to be done at `now`. Call again until it waits.
+    ///
+    /// # Errors
+    /// When the recording cannot be read any further; playback has then ended.
+    pub fn poll(&mut self, now: Instant) -> Result<Step<'_>, media::Error> {
+        if self.state != State::Running {
+            return Ok(Step::Idle);
+        }
+        if self.outbox.unsent_pts().is_none() {
+            if let Some(error) = self.skipped.take() {
+                return Ok(Step::Skipped(error));
+            }
+            if let Some(step) = self.prepare(now)? {
+                return Ok(step);
+            }
+        }
+        Ok(self.outbox.next_step(&self.clock, &self.pacing, now).unwrap_or(Step::Wait(now)))
+    }
+
+    /// The RTP timestamp of `track` that stands for the wall time `now`, for a sender report.
+    pub fn rtptime_at(&self, track: usize, now: Instant) -> Option<u32> {
+        let output = self.outbox.outputs[track].as_ref()?;
+        Some(output.rtptime(&self.clock, self.clock.position(now)))
+    }
+
+    /// The time that a sender report of the wall time `now` must tell: see [`Timeline::in_real_time`].
+    pub fn report_time(&self, now: Instant) -> Instant {
+        self.clock.in_real_time(now)
+    }
+
+    // Starting
+
+    /// What of a request can be granted.
+    fn part(&self, tracks: &[usize], request: &PlayRequest, position: MediaTime) -> Result<Part, PlayError> {
+        let rate = match request.rate {
+            Some(rate) => self.granted(tracks, rate),
+            None if self.state == State::Running => self.clock.rate,
+            None => Rate::NORMAL,
+        };
+        let duration = self.recording.duration();
+        let is_beyond = |at: MediaTime| duration.is_some_and(|duration| at > duration + END_SLACK);
+        let stands_at = request.start.or(self.resume.map(|_| position));
+        let is_reversed = stands_at.zip(request.end).is_some_and(|(start, end)| rate.is_before(end, start));
+        if is_reversed || request.start.is_some_and(is_beyond) {
+            return Err(PlayError::Range);
+        }
+        // An end at or beyond that of the recording is no bound; rounded, it might cut off the last sample.
+        let slack = if rate.is_backwards() { MediaTime::ZERO } else { END_SLACK };
+        let last = self.end_of_recording(rate);
+        let end = request.end.filter(|end| last.is_none_or(|last| rate.is_before(*end + slack, last)));
+        Ok(Part { start: request.start, end, rate })
+    }
+
+    /// What can be granted of a rate. Sound is not played at any scale but 1.
+    fn granted(&self, tracks: &[usize], wanted: Rate) -> Rate {
+        let is_video = |track: usize| self.recording.tracks()[track].kind() == Kind::Video;
+        let has_video = tracks.iter().copied().chain(self.active_tracks()).any(is_video);
+        let within = |value: f64, max: f64| value.clamp(max.recip(), max);
+        let scale = within(wanted.scale.abs(), self.pacing.scale_max).copysign(wanted.scale);
+        Rate { scale: if has_video { scale } else { 1.0 }, speed: within(wanted.speed, self.pacing.speed_max) }
+    }
+
+    /// Where the recording ends, the way that time runs; `None` while it is not known.
+    fn end_of_recording(&self, rate: Rate) -> Option<MediaTime> {
+        if rate.is_backwards() { Some(MediaTime::ZERO) } else { self.recording.duration() }
+    }
+
+    /// Where playback stands: what is shown now, or was when it was paused.
+    fn position(&self, now: Instant) -> MediaTime {
+        match (self.state, self.resume) {
+            (State::Running, _) => self.clock.position(now).max(MediaTime::ZERO),
+            (_, Some(Resume::At(point))) => point,
+            _ => self.clock.pts_latest(),
+        }
+    }
+
+    fn must_wait(&self, part: &Part) -> bool {
+        let current = Part { start: None, end: self.end, rate: self.clock.rate };
+        let last = self.queue.back().unwrap_or(&current);
+        let is_behind = |(start, end): (MediaTime, MediaTime)| !last.rate.is_before(start, end);
+        self.is_playing() && part.start.zip(last.end).is_some_and(is_behind)
+    }
+
+    fn enqueue(&mut self, part: Part) -> Result<PlayPoint, PlayError> {
+        if self.queue.len() >= QUEUE_MAX {
+            return Err(PlayError::QueueFull);
+        }
+        self.queue.push_back(part);
+        let start = part.start.unwrap_or(MediaTime::ZERO);
+        Ok(PlayPoint { start, end: part.end, rate: part.rate, tracks: Vec::new() })
+    }
+
+    fn activate(&mut self, tracks: &[usize]) {
+        for track in tracks {
+            if let Some(output) = &mut self.outbox.outputs[*track] {
+                output.is_active = true;
+            }
+        }
+        self.select();
+    }
+
+    /// Has the tracks read that are sent.
+    fn select(&mut self) {
+        let is_normal = self.clock.rate.scale == 1.0;
+        for (track, of) in self.recording.tracks().iter().enumerate() {
+            let is_sent = match self.ahead.feed.key_frames() {
+                Some(key_frames) => key_frames.track == track,
+                None => is_normal || of.kind() == Kind::Video,
+            };
+            self.ahead.feed.select(track, is_sent && self.outbox.is_active(track));
+        }
+    }
+
+    /// Which key frames are sent at a rate; `None`: everything. The first video track counts.
+    fn key_frames_at(&self, rate: Rate) -> Option<KeyFrames> {
+        let tracks = self.recording.tracks();
+        let track = self.active_tracks().find(|track| tracks[*track].kind() == Kind::Video)?;
+        let frame_rate = tracks[track].frame_rate.unwrap_or(FRAME_RATE_GUESS);
+        let can_be_decoded = frame_rate * rate.of_wall() <= self.pacing.picture_rate_max;
+        if rate.scale == 1.0 || !rate.is_backwards() && can_be_decoded {
+            return None;
+        }
+        // A hundredth less, lest rounding leaves out every other one of those that just fit.
+        let spacing = MediaTime::from_secs_f64(0.99 * rate.of_wall().abs() / self.pacing.key_frame_rate_max);
+        Some(KeyFrames { track, is_backwards: rate.is_backwards(), spacing: spacing.max(MediaTime::from_nanos(1)) })
+    }
+
+    /// Goes on playing at the same scale.
+    fn change_speed(&mut self, part: Part, position: MediaTime, now: Instant) -> PlayPoint {
+        self.end = part.end.or(self.end);
+        if part.rate != self.clock.rate {
+            self.clock.rate = part.rate;
+            self.clock.resume(position, now);
+        }
+        self.play_point(position)
+    }
+
+    /// Goes on where playback stopped, or stands, which is `position`. Returns where that is.
+    fn go_on(&mut self, part: Part, resume: Resume, position: MediaTime) -> Result<MediaTime, media::Error> {
+        let (before, rate) = (self.clock.rate, part.rate);
+        let is_same_way = before.is_backwards() == rate.is_backwards();
+        let end = part.end.or(self.end.filter(|_| is_same_way));
+        let keys = self.key_frames_at(rate);
+        if keys != self.ahead.feed.key_frames() || keys.is_some() && before != rate {
+            // Everything starts with a key frame; key frames, with the first that is not yet past.
+            return match keys {
+                None => self.seek(Part { start: Some(position), end, rate }),
+                Some(_) => self.go_on_with_keys(Part { start: Some(position), end, rate }, position),
+            };
+        }
+        self.end = end;
+        self.clock.rate = rate;
+        self.select();
+        if before.scale == rate.scale {
+            let Resume::At(point) = resume else { return Ok(self.next_pts().max(MediaTime::ZERO)) };
+            self.resume = Some(Resume::Next);
+            return Ok(point);
+        }
+        if self.ahead.first().is_none() {
+            self.read_first()?;
+        }
+        let first = self.ahead.first().map_or(position, |sample| sample.dts);
+        self.clock.stamp_anew(position, first);
+        self.resume = Some(Resume::Next);
+        Ok(position)
+    }
+
+    fn go_on_with_keys(&mut self, part: Part, position: MediaTime) -> Result<MediaTime, media::Error> {
+        self.turn_to(part);
+        self.ahead.feed.go_on_from(position);
+        self.read_first()?;
+        self.clock.stamp_anew(position, position);
+        self.resume = Some(Resume::Next);
+        Ok(position)
+    }
+
+    /// When the next packets are shown, as far as is known.
+    fn next_pts(&self) -> MediaTime {
+        let unsent = self.outbox.unsent_pts();
+        unsent.or(self.ahead.first().map(|sample| sample.pts)).unwrap_or(self.clock.pts_latest())
+    }
+
+    /// Moves to where playback can start at or before a part's start, and gives that place the next free stream time.
+    fn seek(&mut self, part: Part) -> Result<MediaTime, media::Error> {
+        let (start, first) = self.move_to(part)?;
+        self.clock.stamp_anew(start, first);
+        Ok(start)
+    }
+
+    /// Forgets what was to come, and will read as a part has it.
+    fn turn_to(&mut self, part: Part) {
+        self.outbox.drop_all_unsent();
+        self.ahead.clear();
+        self.resume = None;
+        self.end = part.end;
+        self.clock.rate = part.rate;
+        self.ahead.feed.give(self.key_frames_at(part.rate));
+        self.select();
+    }
+
+    /// Moves to where a part starts; returns that and the earliest time at which anything is shown that follows.
+    fn move_to(&mut self, part: Part) -> Result<(MediaTime, MediaTime), media::Error> {
+        self.turn_to(part);
+        let key_frames = self.ahead.feed.key_frames();
+        let default = if part.rate.is_backwards() { self.recording.duration() } else { Some(MediaTime::ZERO) };
+        let mut to = part.start.or(default).unwrap_or(MediaTime::MAX);
+        if let Some(KeyFrames { track, .. }) = key_frames
+            && let Some(until) = self.recording.tracks()[track].shown_until
+        {
+            to = to.min(until - MediaTime::from_nanos(1));
+        }
+        let start = self.ahead.feed.seek(to)?;
+        self.read_first()?;
+        self.resume = Some(Resume::Next);
+        // Nothing is shown before the first sample is decoded.
+        let first = self.ahead.first().filter(|_| key_frames.is_none()).map_or(start, |sample| sample.dts);
+        Ok((start, first))
+    }
+
+    /// Reads the first sample after a seek.
+    fn read_first(&mut self) -> Result<(), media::Error> {
+        if let Next::Skipped(error) = self.read()? {
+            self.skipped = Some(error);
+        }
+        Ok(())
+    }
+
+    fn play_point(&self, start: MediaTime) -> PlayPoint {
+        let tracks = self.outbox.outputs.iter().enumerate().filter_map(|(track, output)| {
+            let output = output.as_ref().filter(|output| output.is_active)?;
+            Some((track, self.outbox.next_sequence(track)?, output.rtptime(&self.clock, start)))
+        });
+        PlayPoint { start, end: self.end, rate: self.clock.rate, tracks: tracks.collect() }
+    }
+
+    // Playing
+
+    /// Makes packets of the next sample that is due. A step, if that is to be taken instead.
+    fn prepare(&mut self, now: Instant) -> Result<Option<Step<'static>>, media::Error> {
+        while self.outbox.unsent_pts().is_none() {
+            match self.ahead.fate_of_first(&self.bounds(), self.recording.tracks()) {
+                Fate::Unknown => {
+                    if let Some(step) = self.read_ahead(now)? {
+                        return Ok(Some(step));
+                    }
+                }
+                Fate::End => {
+                    if let Some(step) = self.reach_end(now)? {
+                        return Ok(Some(step));
+                    }
+                }
+                Fate::Drop => self.ahead.drop_first(),
+                Fate::Hold => self.ahead.hold_first(),
+                Fate::Send => {
+                    if let Some(due) = self.due_of_next(now) {
+                        return Ok(Some(Step::Wait(due)));
+                    }
+                    if let Some(sample) = self.ahead.take_first() {
+                        let before = self.outbox.packetize(sample, &mut self.clock, now);
+                        self.ahead.reuse(before);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn bounds(&self) -> Bounds {
+        let rate = self.clock.rate;
+        let is_in_this_part = |at: &MediaTime| !rate.is_before(*at, self.clock.media_start());
+        Bounds { rate, end: self.end, pause_at: self.pause_at.filter(is_in_this_part) }
+    }
+
+    /// Reads one more sample. A step, if that is to be taken instead.
+    fn read_ahead(&mut self, now: Instant) -> Result<Option<Step<'static>>, media::Error> {
+        match self.read() {
+            Ok(Next::Sample | Next::End) => Ok(None),
+            Ok(Next::Pending) => Ok(Some(Step::Wait(now + GROWING_POLL))),
+            Ok(Next::Skipped(error)) => Ok(Some(Step::Skipped(error))),
+            Err(error) => {
+                self.finish();
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads one more sample of an active track into the queue, into the buffers of the batch once its packets have
+    /// left: so one buffer serves a viewer, as a rule.
+    fn read(&mut self) -> Result<Next, media::Error> {
+        if !self.ahead.has_spare()
+            && let Some(sample) = self.outbox.free_sample()
+        {
+            self.ahead.reuse(sample);
+        }
+        self.ahead.read()
+    }
+
+    /// When the next sample is due; `None` if it may leave now.
+    fn due_of_next(&mut self, now: Instant) -> Option<Instant> {
+        let sample = self.ahead.first()?;
+        let at = if self.ahead.feed.key_frames().is_some() { sample.pts } else { sample.dts };
+        let due = self.clock.due(at);
+        if now > due + LATENESS_MAX && self.clock.is_after_start(at) {
+            self.clock.delay(now - due);
+        }
+        (due > now + self.pacing.lead).then_some(due)
+    }
+
+    // Stopping
+
+    /// There is nothing more to be sent of this part: the next one follows, or a pause, or the end.
+    fn reach_end(&mut self, now: Instant) -> Result<Option<Step<'static>>, media::Error> {
+        let bounds = self.bounds();
+        if let Some(point) = bounds.pause_at.filter(|point| bounds.first() == Some(*point)) {
+            let due = self.clock.due(point);
+            return Ok(Some(if due > now { Step::Wait(due) } else { self.pause_there(point) }));
+        }
+        let Some(next) = self.queue.front().copied() else { return Ok(Some(self.finish_when_due(now))) };
+        let end = self.end.unwrap_or(self.clock.pts_latest());
+        let due = self.clock.due(end);
+        if due > now + self.pacing.lead {
+            return Ok(Some(Step::Wait(due)));
+        }
+        self.queue.pop_front();
+        let before = self.clock;
+        match self.move_to(next) {
+            Ok((start, first)) => self.clock.follow(&before, end, start, first),
+            Err(error) => {
+                self.finish();
+                return Err(error);
+            }
+        }
+        self.outbox.begin_anew();
+        Ok(None)
+    }
+
+    /// The end, once the last sample has been shown.
+    fn finish_when_due(&mut self, now: Instant) -> Step<'static> {
+        let (rate, latest) = (self.clock.rate, self.clock.pts_latest());
+        let shown = self.end.or(self.end_of_recording(rate)).filter(|end| rate.is_before(latest, *end));
+        let shown_last = self.clock.due(latest);
+        let mut due = shown.map_or(shown_last, |shown| self.clock.due(shown).min(shown_last + LAST_SAMPLE_MAX));
+        if self.outbox.outputs.iter().flatten().any(|output| output.is_active && output.is_datagram) {
+            due += END_GRACE;
+        }
+        if due > now { Step::Wait(due) } else { self.finish() }
+    }
+
+    fn finish(&mut self) -> Step<'static> {
+        self.ahead.clear();
+        self.stop();
+        self.resume = None;
+        Step::Ended
+    }
+
+    fn pause_there(&mut self, point: MediaTime) -> Step<'static> {
+        self.stop();
+        self.resume = Some(Resume::At(point));
+        self.outbox.outputs.iter_mut().flatten().for_each(|output| output.is_active = false);
+        Step::Paused
+    }
+
+    fn stop(&mut self) {
+        self.state = State::Paused;
+        self.queue.clear();
+        self.pause_at = None;
+        self.ahead.release();
+    }
+}
+
+#[cfg(test)]
+mod tests;
