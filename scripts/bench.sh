@@ -76,6 +76,7 @@ make_recording() {
         -b:v 2M -maxrate 2M -bufsize 2M -x264-params nal-hrd=cbr -f mp4 "$media/10s"
     ffmpeg -nostdin -v error -y -stream_loop -1 -i "$media/10s" -t "$length" -c copy -movflags +faststart -f mp4 "$media/new"
     mv -- "$media/new" "$media/$recording"
+    rm -- "$media/10s"
 }
 
 print_head() {

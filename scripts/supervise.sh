@@ -70,8 +70,10 @@ start() {
     flock -w 1 9 || fail "it runs already: $(status)"
     end_holder "$server_pid" "$stop_wait" # one whose supervisor was killed
     build_server 9>&-
-    rm -f -- "$supervisor_pid" "$server_pid" "$banner"
-    printf '%s\0' "$PWD" "$@" >"$last_arguments"
+    put "$supervisor_pid" ""
+    put "$server_pid" ""
+    put "$banner" ""
+    printf '%s\0' "$PWD" "$@" >"$last_arguments" || echo "a later restart will not know these arguments" >&2
     if (($# == 0)); then
         cd -- "$root"
         set -- --config config/camreel.toml
@@ -90,7 +92,7 @@ start() {
 await_service() {
     local deadline=$(($(uptime_seconds) + start_wait))
     while (($(uptime_seconds) < deadline)) && is_alive "$1"; do
-        if [[ -s $banner ]] && answers; then
+        if answers; then
             status
             return
         fi
@@ -137,7 +139,7 @@ status() {
         if [[ -z $last_word || $last_word == stopped ]]; then echo "stopped"; else echo "stopped: $last_word"; fi
         return 3
     fi
-    pid=$(cat -- "$server_pid")
+    pid=$(pid_in "$server_pid")
     if ! is_held "$supervisor_lock"; then
         echo "pid $pid, without its supervisor; restart it"
         return 1
@@ -150,7 +152,7 @@ status() {
 
 reload() {
     is_held "$server_lock" || fail "not running"
-    kill -HUP "$(cat -- "$server_pid")"
+    kill -HUP "$(pid_in "$server_pid")"
     echo "told to read its configuration again; the answer is in $log"
 }
 
@@ -158,7 +160,8 @@ reload() {
 end_holder() {
     local lock=${1%.pid}.lock pid
     is_held "$lock" || return 0
-    pid=$(cat -- "$1" 2>/dev/null) || fail "another start is under way"
+    pid=$(pid_in "$1")
+    [[ -n $pid ]] || fail "another start is under way"
     kill -TERM "$pid" || true
     await_release "$lock" "$2" && return
     kill -KILL "$pid" || true
@@ -184,9 +187,9 @@ stopping=false
 # Runs the server with these arguments until it is told to stop, the server wants to end, or there is no hope.
 supervise() {
     local delay=1 failures=0 started verdict
-    # Nothing that fails here, such as a write to a full disk, is a reason to leave the server alone.
+    # Nothing that fails here, such as a line of the log on a full disk, is a reason to leave the server alone.
     set +e
-    echo $$ >"$supervisor_pid"
+    put "$supervisor_pid" $$
     # Ending the timer wakes whoever waits.
     trap 'stopping=true; end_timer' TERM INT
     trap '((server == 0)) || kill -HUP "$server"' HUP
@@ -195,7 +198,7 @@ supervise() {
         started=$(uptime_seconds)
         launch "$@"
         watch
-        rm -f -- "$server_pid"
+        put "$server_pid" ""
         if $stopping; then
             say "stopped"
             return 0
@@ -205,7 +208,7 @@ supervise() {
             return 0
         fi
         # No banner, no service.
-        if [[ -s $banner ]]; then failures=0; else failures=$((failures + 1)); fi
+        if [[ -n $(address) ]]; then failures=0; else failures=$((failures + 1)); fi
         if [[ $verdict == 2 ]] || ((failures >= failures_max)); then
             say "giving up: the server failed with status $verdict before it served ($failures in a row)"
             return 1
@@ -223,14 +226,14 @@ supervise() {
 }
 
 launch() {
-    : >"$banner"
+    put "$banner" ""
     exec 8>"$server_lock"
     flock -w 5 8 || { say "giving up: another process holds $server_lock" && exit 1; }
-    "$server_binary" "$@" </dev/null >"$banner" 9>&- &
+    "$server_binary" "$@" </dev/null 1<>"$banner" 9>&- &
     server=$!
     # From here the server alone holds its lock, also if it should outlive this process.
     exec 8>&-
-    echo "$server" >"$server_pid"
+    put "$server_pid" "$server"
     say "server $server started"
 }
 
@@ -301,6 +304,12 @@ trim_log() {
     fi
 }
 
+# Writes text $2 over the content of file $1. Recorders fill disks: a file that keeps its length keeps its place on the
+# disk too, so that a server can still be started, found and asked when there is no other place left.
+put() {
+    printf '%-4095s\n' "$2" 1<>"$1"
+}
+
 # A line of the log.
 say() {
     echo "$(date -u +%FT%TZ) [supervisor] $*"
@@ -321,6 +330,13 @@ is_held() {
 
 is_alive() {
     kill -0 "$1" 2>/dev/null
+}
+
+# The process id in file $1, if there is one.
+pid_in() {
+    local pid=
+    [[ ! -e $1 ]] || read -r pid <"$1" || true
+    echo "$pid"
 }
 
 # The last thing the supervisor said.

@@ -33,6 +33,8 @@ pub struct Config {
     pub http: Http,
     /// RTSP within TLS.
     pub rtsps: Rtsps,
+    /// Relays that speak for clients.
+    pub proxy_protocol: ProxyProtocol,
     /// Packets.
     pub rtp: Rtp,
     /// How much a peer, and all peers together, may ask for.
@@ -111,6 +113,35 @@ impl Rtsps {
         let (certificate, key) = (&*self.certificate, &*self.key);
         (!certificate.as_os_str().is_empty() && !key.as_os_str().is_empty()).then_some((certificate, key))
     }
+}
+
+/// `[proxy_protocol]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyProtocol {
+    /// Where every connection begins with a PROXY header.
+    #[serde(deserialize_with = "listeners")]
+    pub listeners: Vec<Listener>,
+    /// The relays; nobody else may connect there.
+    pub from: Vec<Network>,
+}
+
+impl ProxyProtocol {
+    /// Whether a relay of this address may speak for others.
+    pub fn trusts(&self, relay: IpAddr) -> bool {
+        self.from.iter().any(|network| network.contains(relay))
+    }
+}
+
+/// What is listened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// `rtsp.ports`
+    Rtsp,
+    /// `http.ports`
+    Http,
+    /// `rtsps.ports`
+    Rtsps,
 }
 
 /// `[rtp]`
@@ -194,6 +225,7 @@ impl Default for Config {
             rtsp: Rtsp::default(),
             http: Http::default(),
             rtsps: Rtsps::default(),
+            proxy_protocol: ProxyProtocol::default(),
             rtp: Rtp::default(),
             limits: Limits::default(),
             media: Media::default(),
@@ -285,6 +317,8 @@ impl Config {
         let Rtsps { certificate, key, .. } = &config.rtsps;
         let is_half = certificate.as_os_str().is_empty() != key.as_os_str().is_empty();
         anyhow::ensure!(!is_half, "rtsps has a certificate without a key, or a key without a certificate");
+        let ProxyProtocol { listeners, from } = &config.proxy_protocol;
+        anyhow::ensure!(listeners.is_empty() || !from.is_empty(), "proxy_protocol has listeners, but nobody in from");
         access::check(&config.auth, &config.users, &config.permissions)?;
         channels::check(&config.channels)?;
         Ok(config)
@@ -327,11 +361,15 @@ where
     D: Deserializer<'de>,
     T: Copy,
 {
-    let known = || table.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let names = checked(deserializer, |names: &Vec<String>| !names.is_empty(), "a list with at least one name")?;
+    find_names(&names, table)
+}
+
+fn find_names<E: de::Error, T: Copy>(names: &[String], table: &[(&str, T)]) -> Result<Vec<T>, E> {
+    let known = || table.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let find = |name: &String| {
         let found = table.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-        found.ok_or_else(|| de::Error::custom(format!("{name:?} is not {}", known())))
+        found.ok_or_else(|| E::custom(format!("{name:?} is not {}", known())))
     };
     names.iter().map(find).collect()
 }
@@ -364,6 +402,11 @@ fn transports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LowerTra
 
 fn destinations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LogDestination>, D::Error> {
     names(deserializer, &[("terminal", LogDestination::Terminal), ("file", LogDestination::File)])
+}
+
+fn listeners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listener>, D::Error> {
+    let table = [("rtsp", Listener::Rtsp), ("http", Listener::Http), ("rtsps", Listener::Rtsps)];
+    find_names(&Vec::deserialize(deserializer)?, &table)
 }
 
 fn buffer_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

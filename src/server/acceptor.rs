@@ -16,7 +16,7 @@ use threadpool::ThreadPool;
 use super::connection::Connection;
 use super::tls::Tls;
 use super::{Shared, socket};
-use crate::config::Limits;
+use crate::config::Listener;
 use crate::sync::Leaf;
 
 /// How long to wait when a connection cannot be accepted: out of descriptors, mostly.
@@ -67,15 +67,6 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let code = error.raw_os_error().map(Errno::from_raw);
     matches!(code, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT))
-}
-
-/// What is spoken on a listening socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listener {
-    /// RTSP or tunnels over HTTP.
-    Plain,
-    /// The same within TLS.
-    Tls,
 }
 
 /// A listening socket and its thread.
@@ -136,7 +127,14 @@ fn accept_all(listener: &Socket, kind: Listener, is_stopping: &AtomicBool, share
 
 fn admit(stream: TcpStream, peer: SocketAddr, kind: Listener, shared: &Arc<Shared>, pool: &Pool) {
     let config = shared.config();
-    let permit = match shared.admission.admit(peer.ip().to_canonical(), &config.limits) {
+    let is_relay = config.proxy_protocol.listeners.contains(&kind);
+    if is_relay && !config.proxy_protocol.trusts(peer.ip()) {
+        warn!("{peer}: refused, not one of proxy_protocol.from");
+        return;
+    }
+    // Behind a relay are many clients; each counts once it is announced.
+    let per_address = if is_relay { usize::MAX } else { config.limits.connections_per_address };
+    let mut permit = match Permit::new(shared, peer.ip().to_canonical(), per_address) {
         Ok(permit) => permit,
         Err(limit) => {
             warn!("{peer}: refused, {limit}");
@@ -151,20 +149,37 @@ fn admit(stream: TcpStream, peer: SocketAddr, kind: Listener, shared: &Arc<Share
     let shared = Arc::clone(shared);
     pool.execute(config.limits.connections, move || {
         let _token = token;
-        let _permit = Admitted { shared: &shared, permit };
-        if let Err(error) = serve(&shared, stream, peer, kind) {
+        if let Err(error) = serve(&shared, stream, (peer, is_relay), kind, &mut permit) {
             warn!("{peer}: {error}");
         }
     });
 }
 
 /// Serves a connection to its end.
-fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, kind: Listener) -> io::Result<()> {
+fn serve(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    (peer, is_relay): (SocketAddr, bool),
+    kind: Listener,
+    permit: &mut Permit,
+) -> io::Result<()> {
     let tls = match kind {
-        Listener::Plain => None,
-        Listener::Tls => Some(Tls::new(shared.tls().ok_or(io::ErrorKind::Unsupported)?)?),
+        Listener::Rtsp | Listener::Http => None,
+        Listener::Rtsps => Some(Tls::new(shared.tls().ok_or(io::ErrorKind::Unsupported)?)?),
     };
-    Connection::new(shared, stream, peer, tls)?.run();
+    let refusable = if is_relay { Some(stream.try_clone()?) } else { None };
+    let mut connection = Connection::new(shared, stream, peer, tls)?;
+    if let Some(stream) = refusable
+        && let Some(client) = connection.read_announcement()?
+    {
+        let per_address = shared.config().limits.connections_per_address;
+        if let Err(limit) = permit.move_to(client.ip(), per_address) {
+            warn!("{client}: refused, {limit}");
+            refuse(stream, kind);
+            return Ok(());
+        }
+    }
+    connection.run();
     Ok(())
 }
 
@@ -172,7 +187,7 @@ fn serve(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, kind: Listen
 fn refuse(mut stream: TcpStream, kind: Listener) {
     const RESPONSE: &[u8] = b"RTSP/1.0 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n\r\n";
     let _ = stream.set_nonblocking(true);
-    if kind == Listener::Plain {
+    if kind != Listener::Rtsps {
         let _ = stream.write(RESPONSE);
     }
     let _ = stream.shutdown(Shutdown::Write);
@@ -184,27 +199,19 @@ pub struct Admission {
     open: Leaf<HashMap<IpAddr, usize>>,
 }
 
-/// What was counted, to be given back.
-struct Permit(IpAddr);
-
-struct Admitted<'a> {
-    shared: &'a Shared,
-    permit: Permit,
-}
-
 impl Admission {
-    fn admit(&self, peer: IpAddr, limits: &Limits) -> Result<Permit, String> {
+    fn admit(&self, peer: IpAddr, in_all: usize, per_address: usize) -> Result<(), String> {
         self.open.with(|open| {
             let total: usize = open.values().sum();
             let from_peer = open.get(&peer).copied().unwrap_or(0);
-            if total >= limits.connections {
+            if total >= in_all {
                 return Err(format!("there are {total} connections already"));
             }
-            if from_peer >= limits.connections_per_address {
+            if from_peer >= per_address {
                 return Err(format!("there are {from_peer} connections from this address already"));
             }
             open.insert(peer, from_peer + 1);
-            Ok(Permit(peer))
+            Ok(())
         })
     }
 
@@ -220,9 +227,31 @@ impl Admission {
     }
 }
 
-impl Drop for Admitted<'_> {
+/// A connection that was counted; given back on drop.
+struct Permit {
+    shared: Arc<Shared>,
+    peer: IpAddr,
+}
+
+impl Permit {
+    fn new(shared: &Arc<Shared>, peer: IpAddr, per_address: usize) -> Result<Self, String> {
+        shared.admission.admit(peer, shared.config().limits.connections, per_address)?;
+        Ok(Self { shared: Arc::clone(shared), peer })
+    }
+
+    /// Counts it for another address.
+    fn move_to(&mut self, peer: IpAddr, per_address: usize) -> Result<(), String> {
+        // In all there are not more of them then.
+        self.shared.admission.admit(peer, usize::MAX, per_address)?;
+        let before = std::mem::replace(&mut self.peer, peer);
+        self.shared.admission.release(before);
+        Ok(())
+    }
+}
+
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.admission.release(self.permit.0);
+        self.shared.admission.release(self.peer);
     }
 }
 

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
-use super::Shared;
 use super::access::Login;
 use super::http::{self, Base64Decoder, Tunnel, Upgrade};
 use super::methods::{self, Reply, Then};
+use super::proxy_protocol::{self, Announced, Step};
 use super::session::Session;
 use super::streamer::{EndReason, Order};
 use super::tls::{self, Progress, Tls};
 use super::writer::ConnectionWriter;
+use super::{Shared, socket};
 use crate::config::Config;
 use crate::rtsp::{Decoder, Frame, Message, Request, Response};
 use crate::sync::Leaf;
@@ -98,6 +99,49 @@ impl<'a> Connection<'a> {
             role: Role::Plain,
             attached: Arc::default(),
         })
+    }
+
+    /// Reads the header by which a relay says for whom it connects. That is the client from then on; `None` when the
+    /// relay speaks for itself.
+    ///
+    /// # Errors
+    /// When there is none, or not in time.
+    pub fn read_announcement(&mut self) -> io::Result<Option<SocketAddr>> {
+        let deadline = Instant::now() + self.shared.config().rtsp.read_timeout;
+        let mut header = Vec::new();
+        loop {
+            match proxy_protocol::parse(&header).map_err(io::Error::other)? {
+                Step::Need(count) => self.read_more(&mut header, count, deadline)?,
+                Step::Done(Announced::Nobody) => return Ok(None),
+                Step::Done(Announced::Client(client)) => {
+                    debug!("{}: connected through {}", client, self.peer);
+                    self.peer = client;
+                    // The relay's own way to us need not lead to the client.
+                    self.local = socket::local_address_towards(client).unwrap_or(self.local);
+                    return Ok(Some(client));
+                }
+            }
+        }
+    }
+
+    /// Reads up to `count` bytes and appends them. Woken by bytes, by either side's shutdown, or by the deadline.
+    fn read_more(&self, header: &mut Vec<u8>, count: usize, deadline: Instant) -> io::Result<()> {
+        let late = || io::Error::new(ErrorKind::TimedOut, "no PROXY header in time");
+        let wait = deadline.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return Err(late());
+        }
+        self.stream.set_read_timeout(Some(wait))?;
+        let start = header.len();
+        header.resize(start + count, 0);
+        let read = match (&self.stream).read(&mut header[start..]) {
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "closed within the PROXY header")),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(late()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            read => read,
+        }?;
+        header.truncate(start + read);
+        Ok(())
     }
 
     /// Serves it to its end. What was interleaved in it ends with it.

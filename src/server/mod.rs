@@ -8,6 +8,7 @@ mod connection;
 mod group;
 mod http;
 mod methods;
+mod proxy_protocol;
 mod session;
 mod socket;
 mod streamer;
@@ -28,10 +29,10 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use crate::library::Library;
 use crate::sync::Leaf;
-use acceptor::{Acceptor, Admission, Listener, Pool};
+use acceptor::{Acceptor, Admission, Pool};
 use access::Access;
 pub use banner::Banner;
 use group::Groups;
@@ -173,11 +174,10 @@ impl Server {
         };
         let (addresses, http_addresses) = (local(&listeners), local(&http_listeners));
         let rtsps_addresses = local(&rtsps_listeners);
-        let plain = listeners.into_iter().chain(http_listeners).map(|listener| (listener, Listener::Plain));
-        let secure = rtsps_listeners.into_iter().map(|listener| (listener, Listener::Tls));
-        let acceptors = plain
-            .chain(secure)
-            .map(|(listener, kind)| Acceptor::start(listener, kind, Arc::clone(&shared), Arc::clone(&pool)))
+        let kinds = [(Listener::Rtsp, listeners), (Listener::Http, http_listeners), (Listener::Rtsps, rtsps_listeners)];
+        let all = kinds.into_iter().flat_map(|(kind, sockets)| sockets.into_iter().map(move |socket| (kind, socket)));
+        let acceptors = all
+            .map(|(kind, socket)| Acceptor::start(socket, kind, Arc::clone(&shared), Arc::clone(&pool)))
             .collect::<anyhow::Result<_>>()?;
         Ok(Self { shared, acceptors, addresses, http_addresses, rtsps_addresses, all_threads_ended, running })
     }

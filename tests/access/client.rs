@@ -49,7 +49,8 @@ impl Client<TcpStream> {
         Self::over(socket.into())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    /// Speaks over a connection on which something was said already.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(ANSWER_MAX)).expect("a timeout");
         Self::new(stream)
     }

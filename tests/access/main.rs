@@ -4,6 +4,7 @@ mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod login;
+mod relay;
 mod secure;
 mod sessions;
 

@@ -29,7 +29,7 @@ fn make_certificate(folder: &Path) {
 }
 
 /// A site that speaks TLS as well, with these further lines in `[rtsps]` and after it.
-fn start(lines: &str) -> Site {
+pub fn start(lines: &str) -> Site {
     Site::start_in(|folder| {
         make_certificate(folder);
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
@@ -38,7 +38,7 @@ fn start(lines: &str) -> Site {
 }
 
 /// Host and port of TLS.
-fn secure_address(site: &Site) -> String {
+pub fn secure_address(site: &Site) -> String {
     let log = site.server.log();
     let line = log.lines().map(str::trim).find(|line| line.starts_with("rtsps://"));
     let line = line.unwrap_or_else(|| panic!("no rtsps in the banner:\n{log}"));
@@ -47,6 +47,11 @@ fn secure_address(site: &Site) -> String {
 
 /// Connects, trusting the certificate that lies in the site's folder and no other.
 fn connect(site: &Site) -> TlsStream {
+    connect_over(site, TcpStream::connect(secure_address(site)).expect("the server accepts"))
+}
+
+/// As [`connect`], over a connection that there is.
+pub fn connect_over(site: &Site, stream: TcpStream) -> TlsStream {
     let file = site.folder.path().join("certificate.pem");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(file).expect("the certificate")).expect("a good one");
@@ -57,7 +62,6 @@ fn connect(site: &Site) -> TlsStream {
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
-    let stream = TcpStream::connect(secure_address(site)).expect("the server accepts");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     StreamOwned::new(connection, stream)
 }
