@@ -7,10 +7,10 @@
 //! there, so reading is wider: FFmpeg joins with a slash and no more, so that a relative control URL comes behind the
 //! query (`cam.mp4?start=5/trackID=0`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
@@ -20,6 +20,8 @@ use super::headers::parse_digits;
 const FOREIGN: &AsciiSet = &CONTROLS.add(b' ');
 /// Where clients split the lists that URLs stand in.
 const LIST_CHARACTERS: &AsciiSet = &FOREIGN.add(b',').add(b';');
+/// What would not stand for itself in a path.
+const PATH_CHARACTERS: &AsciiSet = &LIST_CHARACTERS.add(b'%').add(b'?').add(b'#');
 /// What comes before the number of a track.
 const TRACK_PREFIX: &str = "trackID=";
 
@@ -126,6 +128,12 @@ impl Url {
             None => url,
         }
     }
+}
+
+/// The URL of the recording at a relative path; `origin` as in [`Url::origin`].
+pub fn recording_url(origin: &str, path: &Path) -> String {
+    let escape = |name: &OsStr| percent_encode(name.as_bytes(), PATH_CHARACTERS).to_string();
+    path.iter().fold(origin.to_owned(), |url, name| url + "/" + &escape(name))
 }
 
 /// The path as a person reads it.
