@@ -1,5 +1,6 @@
 //! The program: arguments, configuration, server, signals. The only place where the process exits.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use camreel::cli::{Cli, Command, Serve};
@@ -15,7 +16,7 @@ use signal_hook::iterator::Signals;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
-        Some(Command::Probe { files }) => Ok(probe::run(files)),
+        Some(Command::Probe { files }) => Ok(probe::run(files, &mut std::io::stdout().lock())?),
         Some(Command::Check { config }) => Config::load(config).and_then(|loaded| server::check(&loaded)).map(|()| {
             println!("{}: good", config.display());
             true
@@ -39,7 +40,8 @@ fn serve(arguments: &Serve) -> anyhow::Result<bool> {
     let log = logging::start(&config.log)?;
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let server = Server::start(config)?;
-    print!("{}", Banner::of(&server));
+    // Whoever starts us without a place to print to wants us to serve all the same.
+    let _ = write!(std::io::stdout(), "{}", Banner::of(&server));
     for signal in signals.forever() {
         if signal != SIGHUP {
             info!("stopping on signal {signal}");
