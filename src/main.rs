@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
-        Some(Command::Probe { files }) => Ok(probe::run(files, &mut std::io::stdout().lock())?),
+        Some(Command::Probe { files }) => probe::run(files, &mut std::io::stdout().lock()).map_err(Into::into),
         Some(Command::Check { config }) => Config::load(config).and_then(|loaded| server::check(&loaded)).map(|()| {
             println!("{}: good", config.display());
             true
