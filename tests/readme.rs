@@ -120,11 +120,13 @@ fn every_subcommand_is_told() {
 
 #[test]
 fn ports_and_the_rust_version_are_those_in_use() {
-    let Config { rtsp, http, .. } = Config::default();
+    let Config { rtsp, rtsps, http, .. } = Config::default();
     let [first, second] = rtsp.ports[..] else { panic!("{:?}", rtsp.ports) };
+    let [first_secure, second_secure] = rtsps.ports[..] else { panic!("{:?}", rtsps.ports) };
     let http_ports: Vec<String> = http.ports.iter().map(u16::to_string).collect();
     for told in [
         format!("port {first}, or {second} where"),
+        format!("port {first_secure}, or {second_secure} |"),
         format!("the first of {} that", http_ports.join(", ")),
         format!("Rust {} or later", env!("CARGO_PKG_RUST_VERSION")),
     ] {

@@ -93,7 +93,8 @@ fn v1_client<A: FromStr + Into<IpAddr>>(fields: [&str; 4]) -> Option<Announced> 
     let port = |text: &str| text.parse::<u16>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
     let address = |text: &str| text.parse::<A>().ok();
     // The client's destination is of no use to us, but a header without it is none.
-    let _ = (address(destination)?, port(destination_port)?);
+    address(destination)?;
+    port(destination_port)?;
     Some(Announced::Client(SocketAddr::new(address(source)?.into().to_canonical(), port(source_port)?)))
 }
 
