@@ -50,7 +50,7 @@ pub enum Command {
 /// REGISTER by hand.
 #[derive(Debug, Args)]
 pub struct RegisterByHand {
-    /// Who is told: rtsp://HOST[:PORT]/
+    /// Who is told: `rtsp://HOST:PORT/`
     pub url: Registry,
     /// The recording or channel
     #[arg(value_parser = below_root)]

@@ -1,5 +1,6 @@
 //! The program: arguments, configuration, server, signals. The only place where the process exits.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ use signal_hook::iterator::Signals;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
-        Some(Command::Probe { files }) => Ok(probe::run(files)),
+        Some(Command::Probe { files }) => probe::run(files, &mut std::io::stdout().lock()).map_err(Into::into),
         Some(Command::Check { config }) => Config::load(config).and_then(|loaded| server::check(&loaded)).map(|()| {
             println!("{}: good", config.display());
             true
@@ -52,7 +53,7 @@ fn register(arguments: &RegisterByHand) -> anyhow::Result<bool> {
     let port = port.or_else(|| Config::default().rtsp.ports.into_iter().find(listens));
     let port = port.context("no server runs here; name its port with --port")?;
     let answer = by_hand(verb, &register, port)?;
-    print!("{answer}");
+    write!(std::io::stdout(), "{answer}")?;
     Ok(answer.code / 100 == 2)
 }
 
@@ -62,7 +63,8 @@ fn serve(arguments: &Serve) -> anyhow::Result<bool> {
     let log = logging::start(&config.log)?;
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let server = Server::start(config)?;
-    print!("{}", Banner::of(&server));
+    // Whoever starts us without a place to print to wants us to serve all the same.
+    let _ = write!(std::io::stdout(), "{}", Banner::of(&server));
     for signal in signals.forever() {
         if signal != SIGHUP {
             info!("stopping on signal {signal}");

@@ -339,4 +339,17 @@ mod tests {
             assert_eq!((back.path, back.track), (sent_url.path, Some(1)), "{sent}");
         }
     }
+
+    #[test]
+    fn the_url_of_a_recording_leads_back_to_its_path() {
+        for (path, expected) in [
+            ("yard/a.mp4", "rtsp://10.0.0.1/yard/a.mp4"),
+            ("my file, 100%;?#.mp4", "rtsp://10.0.0.1/my%20file%2C%20100%25%3B%3F%23.mp4"),
+            ("gr\u{f6}\u{df}e.mkv", "rtsp://10.0.0.1/gr%C3%B6%C3%9Fe.mkv"),
+        ] {
+            let url = recording_url("rtsp://10.0.0.1", Path::new(path));
+            assert_eq!(url, expected);
+            assert_eq!(Url::parse(&url).unwrap().path, Path::new(path));
+        }
+    }
 }

@@ -444,7 +444,8 @@ impl<'a> Streamer<'a> {
         let Sent { packets, bytes, skipped, refused } = self.sent;
         let lost: i64 = self.session.with_state(|state| {
             let reports = state.tracks.iter().flatten().filter_map(|track| track.report);
-            reports.map(|report| i64::from(report.cumulative_lost)).sum()
+            // Negative where packets came twice (RFC 3550 section 6.4.1).
+            reports.map(|report| i64::from(report.cumulative_lost.max(0))).sum()
         });
         let mut figures =
             format!("{:.1} s, {packets} packets, {bytes} bytes, {lost} lost", self.started.elapsed().as_secs_f64());

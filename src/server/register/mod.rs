@@ -1,6 +1,6 @@
 //! Telling proxies and recorders of our streams: REGISTER and DEREGISTER, as LIVE555 has them. No RFC has.
 //!
-//! Here is one exchange, and doing it by hand; [`keeper`] does it for as long as the server runs.
+//! Here is one exchange, and doing it by hand; `keeper` does it for as long as the server runs.
 
 mod keeper;
 
