@@ -4,8 +4,8 @@
 # Usage: scripts/test.sh
 #
 # Needs Rust (rust-version of Cargo.toml or later). What else is missing is installed with apt-get: FFmpeg and
-# GStreamer, which the tests play recordings with, iproute2 for networks of their own, shellcheck, a C linker. Takes a few
-# minutes on two cores.
+# GStreamer, which the tests play recordings with, iproute2 for networks of their own, shellcheck, a C linker. Takes a
+# few minutes on two cores.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"

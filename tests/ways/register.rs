@@ -105,6 +105,8 @@ fn a_stream_is_registered_again_when_the_proxy_comes_back_and_taken_back_at_the_
     call.answer("451 Invalid parameter");
     crate::expect_log(&server, &format!("{url}: registered with rtsp://127.0.0.1:{}/", proxy.port()));
 
+    // It closes the connection, as some do once they know.
+    drop(call);
     server.signal(Signal::SIGTERM);
     let mut goodbye = proxy.call();
     assert_eq!(goodbye.lines[0], format!("DEREGISTER {url} RTSP/1.0"));
@@ -112,7 +114,6 @@ fn a_stream_is_registered_again_when_the_proxy_comes_back_and_taken_back_at_the_
     goodbye.answer("200 OK");
     let status = server.wait(Duration::from_secs(4)).expect("the server stops");
     assert!(status.success(), "{status}:\n{}", server.log());
-    drop(call);
 }
 
 #[test]

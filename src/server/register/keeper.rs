@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::config::Register;
 use crate::rtsp::{Decoder, Status};
 use crate::server::connection::Connection;
 use crate::server::writer::ConnectionWriter;
-use crate::server::{Shared, socket};
+use crate::server::{Shared, panic_text, socket};
 
 /// The first wait before trying again; each doubles, up to the last.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
@@ -61,39 +62,35 @@ impl Keeper {
     fn run(&mut self) {
         let mut wait = WAIT_FIRST;
         loop {
+            // Finding a host may take the system longer than a server may take to stop, which waits only for those who
+            // hold a token.
+            let addresses = resolve(&self.register.url);
+            let Some(_token) = self.shared.thread_token() else { return };
             let since = Instant::now();
-            if let Err(error) = self.register_once() {
-                self.complain(&format!("{error:#}"));
+            let registered = catch_unwind(AssertUnwindSafe(|| self.register_once(&addresses?)));
+            match registered {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.complain(&format!("{error:#}")),
+                Err(panic) => self.complain(&format!("fault: {}", panic_text(&*panic))),
             }
             if since.elapsed() >= GOOD_AFTER {
                 wait = WAIT_FIRST;
             }
             // Woken by the server's stop, or by this.
             if self.shared.stopping.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
-                break;
+                return self.take_back();
             }
             wait = (wait * 2).min(WAIT_LAST);
         }
     }
 
     /// Registers, and returns when that has come to an end.
-    fn register_once(&mut self) -> anyhow::Result<()> {
-        // Finding a host may take the system longer than a server may take to stop, which waits only for those who
-        // hold a token.
-        let addresses = resolve(&self.register.url)?;
-        let Some(_token) = self.shared.thread_token() else { return Ok(()) };
-        let stream = connect(&addresses, CONNECT_TIMEOUT).context("cannot connect")?;
+    fn register_once(&mut self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
+        let stream = connect(addresses, CONNECT_TIMEOUT).context("cannot connect")?;
         let shared = Arc::clone(&self.shared);
-        let open = OpenConnection::new(&shared, &stream)?;
-        if self.is_stopping() {
-            return Ok(());
-        }
-        let held = self.hold(stream);
-        drop(open);
-        if self.is_stopping() {
-            self.take_back();
-        }
-        held
+        let _open = OpenConnection::new(&shared, &stream)?;
+        // A stop that came before the connection was known would not end it.
+        if self.is_stopping() { Ok(()) } else { self.hold(stream) }
     }
 
     fn hold(&mut self, stream: TcpStream) -> anyhow::Result<()> {

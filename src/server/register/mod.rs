@@ -14,8 +14,8 @@ use crate::config::{Register, Registry};
 use crate::rtsp::{Decoder, Headers, Message, Method, PeerResponse, Request, Version, url};
 pub use keeper::start;
 
-/// How long it may take to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long it may take to connect, to all addresses together: less than a server may take to stop.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long the answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read at a time, in bytes.
@@ -64,9 +64,14 @@ fn resolve(registry: &Registry) -> anyhow::Result<Vec<SocketAddr>> {
 }
 
 fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + timeout;
     let mut failure = io::Error::other("no address");
     for address in addresses {
-        match TcpStream::connect_timeout(address, timeout) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        match TcpStream::connect_timeout(address, left) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
         }
