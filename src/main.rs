@@ -1,11 +1,14 @@
 //! The program: arguments, configuration, server, signals. The only place where the process exits.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::ExitCode;
 
-use camreel::cli::{Cli, Command, Serve};
-use camreel::config::Config;
+use anyhow::Context;
+use camreel::cli::{Cli, Command, RegisterByHand, Serve};
+use camreel::config::{Config, Delivery, Register};
 use camreel::logging::{self, LogControl};
+use camreel::server::register::{Verb, by_hand};
 use camreel::server::{self, Banner, Server};
 use camreel::{passwd, probe};
 use clap::Parser;
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
             true
         }),
         Some(Command::Passwd { user, realm }) => passwd::run(user, realm).map(|()| true),
+        Some(Command::Register(by_hand)) => register(by_hand),
         None => serve(&cli.serve),
     };
     match done {
@@ -32,6 +36,25 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells a proxy of a stream, and prints what it says. True when it agrees.
+fn register(arguments: &RegisterByHand) -> anyhow::Result<bool> {
+    let RegisterByHand { url, path, suffix, udp, deregister, port } = arguments;
+    let verb = if *deregister { Verb::Deregister } else { Verb::Register };
+    let register = Register {
+        url: url.clone(),
+        path: path.clone(),
+        reuse_connection: false,
+        preferred_delivery_protocol: if *udp { Delivery::Udp } else { Delivery::Interleaved },
+        proxy_url_suffix: suffix.clone(),
+    };
+    let listens = |port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let port = port.or_else(|| Config::default().rtsp.ports.into_iter().find(listens));
+    let port = port.context("no server runs here; name its port with --port")?;
+    let answer = by_hand(verb, &register, port)?;
+    write!(std::io::stdout(), "{answer}")?;
+    Ok(answer.code / 100 == 2)
 }
 
 /// Serves until a signal says stop. True when every thread ended in time.

@@ -14,6 +14,7 @@ mod looped_frames;
 mod media;
 mod namespaces;
 mod raw;
+mod register;
 
 use std::path::Path;
 use std::thread;
