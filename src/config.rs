@@ -25,6 +25,8 @@ pub struct Config {
     pub http: Http,
     /// Packets.
     pub rtp: Rtp,
+    /// How fast clients may have it.
+    pub play: Play,
     /// How much a peer, and all peers together, may ask for.
     pub limits: Limits,
     /// Reading recordings.
@@ -85,6 +87,24 @@ pub struct Rtp {
     /// How long before its time a packet may leave.
     #[serde(deserialize_with = "lead")]
     pub lead: Duration,
+}
+
+/// `[play]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Play {
+    /// The fastest Scale, either way.
+    #[serde(deserialize_with = "factor")]
+    pub scale_max: f64,
+    /// The highest Speed.
+    #[serde(deserialize_with = "factor")]
+    pub speed_max: f64,
+    /// Pictures a second that a client can decode.
+    #[serde(deserialize_with = "frame_rate")]
+    pub picture_rate_max: f64,
+    /// Key frames a second where nothing else is sent.
+    #[serde(deserialize_with = "frame_rate")]
+    pub key_frame_rate_max: f64,
 }
 
 /// `[limits]`
@@ -151,6 +171,7 @@ impl Default for Config {
             rtsp: Rtsp::default(),
             http: Http::default(),
             rtp: Rtp::default(),
+            play: Play::default(),
             limits: Limits::default(),
             media: Media::default(),
             log: Log::default(),
@@ -182,6 +203,12 @@ impl Default for Http {
 impl Default for Rtp {
     fn default() -> Self {
         Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(80) }
+    }
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        Self { scale_max: 100.0, speed_max: 16.0, picture_rate_max: 60.0, key_frame_rate_max: 25.0 }
     }
 }
 
@@ -320,6 +347,10 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::
 
 fn frame_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     checked(deserializer, |rate| (0.1..=1000.0).contains(rate), "between 0.1 and 1000.0")
+}
+
+fn factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    checked(deserializer, |factor| (1.0..=1000.0).contains(factor), "between 1.0 and 1000.0")
 }
 
 fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {

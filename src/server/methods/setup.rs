@@ -81,7 +81,14 @@ fn create_session(exchange: &mut Exchange<'_, '_>, target: &Url, config: &Config
     let shared = exchange.connection.shared;
     let options = Options::from(config);
     let found = shared.library.open(&target.path, &options).map_err(|error| lookup_failed(exchange, &error))?;
-    let pacing = Pacing { lead: config.rtp.lead, ..Pacing::default() };
+    let pacing = Pacing {
+        lead: config.rtp.lead,
+        scale_max: config.play.scale_max,
+        speed_max: config.play.speed_max,
+        picture_rate_max: config.play.picture_rate_max,
+        key_frame_rate_max: config.play.key_frame_rate_max,
+        ..Pacing::default()
+    };
     let player = Player::new(Arc::clone(&found.recording), pacing, Instant::now()).map_err(|error| {
         warn!("{}: {}: {error}", exchange.connection.peer, exchange.request.url);
         Status::InternalServerError
