@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Makes the sample recordings: one of each family of containers, as a camera would record them, with a clock burnt in.
-# Those in recordings/ are committed; the same ffmpeg makes the same bytes again.
+# Makes the media that are committed: recordings/, one of each family of containers, as a camera would record them, with
+# a clock burnt in; and the clips in tests/media/ that unit tests read. The same ffmpeg makes the same bytes again.
 #
-# Usage: scripts/make-media.sh [FOLDER]     default: recordings/
+# Usage: scripts/make-media.sh [FOLDER]     default: the project; it makes FOLDER/recordings and FOLDER/tests/media
+#
 # Needs: ffmpeg with libx264, libx265 and libopus, and a font (Debian: ffmpeg fonts-dejavu-core).
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-folder=${1:-$root/recordings}
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+folder=${1:-$root}/recordings
+test_media=${1:-$root}/tests/media
 font=/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf
 
-for needed in ffmpeg fc-match; do
-    command -v "$needed" >/dev/null || { echo "$needed is missing (apt-get install ffmpeg fontconfig)" >&2; exit 1; }
-done
-if [[ ! -e $font ]]; then font=$(fc-match --format '%{file}' monospace); fi
+has ffmpeg || fail "there is no ffmpeg; apt-get install ffmpeg"
+[[ -e $font ]] || font=$(fc-match --format '%{file}' monospace) || fail "there is no font; apt-get install fonts-dejavu-core"
 
 # camera FILE NAME WIDTHxHEIGHT SECONDS START [ffmpeg output arguments]
 # A slowly turning background, a box that walks to and fro, the camera's name and a clock that begins at START (Unix
@@ -47,4 +49,13 @@ camera yard/2026-11-20_12-00-10.mov 'Yard' 480x270 10 $((noon + 10)) "${x264[@]}
 # H.264 and nothing else
 camera gate.264 'Gate' 480x270 10 $noon "${x264[@]}" -an -f h264
 
-du -ch "$folder"/*.* "$folder"/*/*.*
+# What the unit tests of raw video read: open groups of pictures, B-frames that others refer to.
+mkdir -p "$test_media"
+ffmpeg -nostdin -v error -y -f lavfi -i testsrc2=s=64x48:r=30000/1001:d=0.8 -c:v libx264 -threads 1 -pix_fmt yuv420p \
+    -qp 40 -x264-params open-gop=1:keyint=8:min-keyint=4:bframes=3:b-adapt=0:b-pyramid=normal:scenecut=0 \
+    -f h264 "$test_media/open_gop_bframes.h264"
+x265_params=log-level=none:info=0:qp=40:open-gop=1:keyint=8:min-keyint=8:bframes=3:b-adapt=0:b-pyramid=1
+ffmpeg -nostdin -v error -y -f lavfi -i testsrc2=s=64x48:r=24:d=1 -c:v libx265 -pix_fmt yuv420p \
+    -x265-params "$x265_params:scenecut=0:pools=1" -f hevc "$test_media/open_gop_bframes.h265"
+
+du -ch "$folder"/*.* "$folder"/*/*.* "$test_media"/*

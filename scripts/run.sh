@@ -1,24 +1,17 @@
 #!/usr/bin/env bash
-# Builds camreel if it is not up to date, and runs it in the foreground until Ctrl-C.
+# Builds the server if needed and runs it in the foreground; Ctrl-C ends it.
 #
 # Usage: scripts/run.sh [camreel arguments]
-#   scripts/run.sh                      config/camreel.toml, which serves ./recordings
-#   scripts/run.sh /mnt/cameras         serves that folder
-#   scripts/run.sh --help               all arguments
+#
+# Without arguments it serves what config/camreel.toml says: the folder recordings/. With arguments, relative paths
+# are those of the folder it is called from. CAMREEL_BIN names another program to run.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-binary=${CARGO_TARGET_DIR:-$root/target}/release/camreel
-
-if command -v cargo >/dev/null; then
-    cargo build --release --quiet --manifest-path "$root/Cargo.toml"
-elif [[ ! -x $binary ]]; then
-    echo "$binary is not built, and there is no cargo to build it with (https://rustup.rs)" >&2
-    exit 1
-fi
-
-# What the configuration names is relative to the project; what the caller names, to where the caller stands.
+build_server
 if (($# == 0)); then
-    cd "$root"
+    cd -- "$root"
+    set -- --config config/camreel.toml
 fi
-exec "$binary" "$@"
+exec "$server_binary" "$@"

@@ -1,317 +1,399 @@
 #!/usr/bin/env bash
-# Keeps camreel running in the background: one instance, started again after a crash or when it no longer answers.
+# Keeps the server running in the background: starts it, asks it every 30 s whether it is well, starts it again when
+# it crashed or hangs.
 #
-# Usage: scripts/supervise.sh start|restart [-- camreel arguments]
-#        scripts/supervise.sh stop|reload|status
+# Usage: scripts/supervise.sh start [-- camreel arguments]     without arguments: config/camreel.toml
+#        scripts/supervise.sh stop
+#        scripts/supervise.sh restart [-- camreel arguments]   without arguments: those of the last start
+#        scripts/supervise.sh status       exit status 0: healthy, 1: not, 3: stopped
+#        scripts/supervise.sh reload       has the server read its configuration again
 #
-#   start    starts it, unless it runs already. Without arguments it serves what config/camreel.toml says.
-#   restart  stop, then start. Without arguments, those of the last start.
-#   stop     ends server and supervisor. The server gets 5 seconds before it is killed.
-#   reload   has the server read its configuration again and reopen its log (SIGHUP).
-#   status   prints pid, uptime, URL and health. Exit status 0: healthy, 1: running but unhealthy, 3: stopped.
+# - Only one instance runs. `start` succeeds once the server answers; when one runs already it fails.
+# - After a crash it starts the server again, after 1 s, then 2, 4 ... 60 s; after 60 s of service, after 1 s again.
+# - Health is an answer to RTSP OPTIONS. After three questions without one the server is ended and started again.
+# - When the server fails 5 times in a row before it has served at all, or does not understand its arguments, the
+#   supervisor gives up; the reason is in the log. When the server ends with status 0, so does the supervisor.
+# - State is in run/: camreel.log (the server's log and the supervisor's; at 10 MB it becomes camreel.log.1),
+#   camreel.out (the server's banner), process ids, locks. Only the locks tell who runs, so that files left by a
+#   power cut do no harm.
 #
-# A crash, or three unanswered health checks in a row, is followed by a new start after 1, 2, 4 ... 60 seconds; once a
-# server has run for a minute, the delay begins at 1 again. An end with status 0 is taken as wanted; status 2 (wrong
-# arguments) and ten ends in a row, each within 10 seconds of its start, as hopeless. Both end the supervisor.
-# A health check is an RTSP OPTIONS request to the first URL that the server has printed.
-#
-# Files, in run/ or the folder $CAMREEL_RUN_DIR:
-#   camreel.out         what the server prints; camreel.out.1 is that of the run before
-#   supervisor.log      starts, ends and failed checks
-#   *.lock, *.pid       a pid counts only while its lock is held, so nothing in here can be stale after a reboot
-#
-# Environment: CAMREEL_RUN_DIR; CAMREEL_BIN, the server's binary [target/release/camreel, built when missing];
-# CAMREEL_HEALTH_INTERVAL, seconds between health checks [30]; CAMREEL_HEALTH_TIMEOUT, seconds for an answer [5].
+# Environment: CAMREEL_RUN_DIR (run/), CAMREEL_BIN (the built server), CAMREEL_START_WAIT (20: how long `start` waits),
+# CAMREEL_STOP_WAIT (5: how long before KILL), CAMREEL_HEALTH_INTERVAL (30), CAMREEL_HEALTH_WAIT (5: for an answer),
+# CAMREEL_HEALTH_MISSES (3), CAMREEL_DELAY_MAX (60), CAMREEL_STEADY (60), CAMREEL_FAILURES_MAX (5). Times in seconds.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-self=$root/scripts/$(basename "${BASH_SOURCE[0]}")
-run=${CAMREEL_RUN_DIR:-$root/run}
-binary=${CAMREEL_BIN:-${CARGO_TARGET_DIR:-$root/target}/release/camreel}
+run_dir=$(realpath -m -- "${CAMREEL_RUN_DIR:-$root/run}")
+start_wait=${CAMREEL_START_WAIT:-20}
+stop_wait=${CAMREEL_STOP_WAIT:-5}
 health_interval=${CAMREEL_HEALTH_INTERVAL:-30}
-health_timeout=${CAMREEL_HEALTH_TIMEOUT:-5}
+health_wait=${CAMREEL_HEALTH_WAIT:-5}
+health_misses=${CAMREEL_HEALTH_MISSES:-3}
+delay_max=${CAMREEL_DELAY_MAX:-60}
+steady=${CAMREEL_STEADY:-60}
+failures_max=${CAMREEL_FAILURES_MAX:-5}
+log_len_max=$((10 << 20))
 
-readonly START_WAIT=20       # seconds until a new server must answer
-readonly STOP_WAIT=5         # seconds from TERM to KILL
-readonly FAILED_CHECKS_MAX=3 # in a row
-readonly DELAY_MAX=60        # seconds between two starts
-readonly STEADY_AFTER=60     # seconds after which a server counts as steady
-readonly QUICK_END=10        # seconds within which an end counts as quick
-readonly QUICK_ENDS_MAX=10   # in a row
-readonly OUTPUT_MAX=$((20 << 20)) # bytes of camreel.out before it is moved aside
+log=$run_dir/camreel.log
+banner=$run_dir/camreel.out
+last_arguments=$run_dir/camreel.args
+# Each lock is held by the process whose id stands beside it, as long as it lives.
+supervisor_pid=$run_dir/supervisor.pid
+supervisor_lock=$run_dir/supervisor.lock
+server_pid=$run_dir/camreel.pid
+server_lock=$run_dir/camreel.lock
 
-usage() {
-    sed -n '/^# Usage:/,/^#   status/s/^# \{0,1\}//p' "$self" >&2
-    exit 2
+main() {
+    case ${1:-} in
+    start) start "${@:2}" ;;
+    stop) stop ;;
+    restart) restart "${@:2}" ;;
+    status) status ;;
+    reload) reload ;;
+    # What `start` runs in the background. Descriptor 9 holds the lock.
+    supervise-in-background) supervise "${@:2}" ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
 }
 
-say() { printf '%s\n' "$*"; }
-log() { printf '%(%F %T)T %s\n' -1 "$*" >>"$run/supervisor.log"; }
+# --- what a person calls ---
 
-# --- locks: whoever holds one is alive
-
-# Whether someone holds the lock $1. A shared probe, so that two probes do not get into each other's way.
-held() {
-    [[ -e $run/$1.lock ]] && ! flock --shared --nonblock "$run/$1.lock" true
+start() {
+    [[ ${1:-} != -- ]] || shift
+    mkdir -p -- "$run_dir"
+    exec 9>"$supervisor_lock"
+    # `status` holds the lock for a moment.
+    flock -w 1 9 || fail "it runs already: $(status)"
+    end_holder "$server_pid" "$stop_wait" # one whose supervisor was killed
+    build_server 9>&-
+    put "$supervisor_pid" ""
+    put "$server_pid" ""
+    put "$banner" ""
+    printf '%s\0' "$PWD" "$@" >"$last_arguments" || echo "a later restart will not know these arguments" >&2
+    if (($# == 0)); then
+        cd -- "$root"
+        set -- --config config/camreel.toml
+        # What is wrong with it is told at once, rather than after as many tries.
+        "$server_binary" check "$@" >/dev/null || fail "not started"
+    fi
+    touch -- "$log"
+    local log_len
+    log_len=$(stat -c %s -- "$log")
+    CAMREEL_RUN_DIR=$run_dir CAMREEL_BIN=$server_binary \
+        setsid "$root/scripts/supervise.sh" supervise-in-background "$@" </dev/null >>"$log" 2>&1 &
+    await_service $! "$log_len"
 }
 
-# The pid of the holder of $1; nothing if there is none.
-pid_of() {
-    if held "$1"; then cat "$run/$1.pid" 2>/dev/null || true; fi
+# Waits until the server answers or the supervisor $1 has given up. Else shows the log from byte $2 on.
+await_service() {
+    local deadline=$(($(uptime_seconds) + start_wait))
+    while (($(uptime_seconds) < deadline)) && is_alive "$1"; do
+        if answers; then
+            status
+            return
+        fi
+        sleep 0.1
+    done
+    tail -c "+$(($2 + 1))" -- "$log" | head -n 40 >&2
+    if is_alive "$1"; then
+        fail "no answer within $start_wait s; the supervisor goes on trying, see $log"
+    fi
+    fail "the server did not start, see $log"
 }
 
-# Waits until nobody holds $1, at most $2 seconds.
-wait_free() {
-    local deadline=$((SECONDS + $2))
-    while held "$1"; do
-        ((SECONDS < deadline)) || return 1
+stop() {
+    if ! is_held "$supervisor_lock" && ! is_held "$server_lock"; then
+        echo "not running"
+        return
+    fi
+    # The supervisor ends the server, once it has heard the answer it may be waiting for.
+    end_holder "$supervisor_pid" $((health_wait + stop_wait + 3))
+    end_holder "$server_pid" "$stop_wait"
+    echo "stopped"
+}
+
+restart() {
+    local arguments=("$@")
+    if (($# == 0)) && [[ -e $last_arguments ]]; then
+        mapfile -d '' -t arguments <"$last_arguments"
+        [[ ! -d ${arguments[0]} ]] || cd -- "${arguments[0]}"
+        arguments=(-- "${arguments[@]:1}")
+    fi
+    stop
+    start "${arguments[@]}"
+}
+
+status() {
+    local pid
+    if ! is_held "$server_lock"; then
+        if is_held "$supervisor_lock"; then
+            echo "not serving: $(last_word)"
+            return 1
+        fi
+        local last_word
+        last_word=$(last_word)
+        if [[ -z $last_word || $last_word == stopped ]]; then echo "stopped"; else echo "stopped: $last_word"; fi
+        return 3
+    fi
+    pid=$(pid_in "$server_pid")
+    if ! is_held "$supervisor_lock"; then
+        echo "pid $pid, without its supervisor; restart it"
+        return 1
+    fi
+    local health=healthy code=0
+    answers || { health="no answer to OPTIONS" code=1; }
+    echo "pid $pid, up $(uptime_of "$pid"), port $(port_of "$(address)"), $health"
+    return "$code"
+}
+
+reload() {
+    is_held "$server_lock" || fail "not running"
+    kill -HUP "$(pid_in "$server_pid")"
+    echo "told to read its configuration again; the answer is in $log"
+}
+
+# Ends the process whose id is in file $1, if it holds the lock beside it: TERM, up to $2 seconds, KILL.
+end_holder() {
+    local lock=${1%.pid}.lock pid
+    is_held "$lock" || return 0
+    pid=$(pid_in "$1")
+    [[ -n $pid ]] || fail "another start is under way"
+    kill -TERM "$pid" || true
+    await_release "$lock" "$2" && return
+    kill -KILL "$pid" || true
+    await_release "$lock" 5 || fail "process $pid does not end"
+}
+
+# Whether the lock is free within $2 seconds.
+await_release() {
+    local deadline=$(($(uptime_seconds) + $2 + 1))
+    while is_held "$1"; do
+        (($(uptime_seconds) < deadline)) || return 1
         sleep 0.1
     done
 }
 
-# --- health
+# --- what runs in the background ---
 
-# The first URL in the server's banner, such as rtsp://192.168.1.5:8554/
-url() {
-    sed -n 's|^ *\(rtsp://[^/ ]*/\).*|\1|p;T;q' "$run/camreel.out" 2>/dev/null || true
-}
+# The processes that are waited for; 0 is none.
+server=0
+timer=0
+stopping=false
 
-# Whether the server answers an OPTIONS request.
-answers() {
-    local authority host port
-    authority=$(url)
-    authority=${authority#rtsp://}
-    authority=${authority%/}
-    [[ -n $authority ]] || return 1
-    if [[ $authority =~ ^(.*):([0-9]+)$ ]]; then # an IPv6 address without port ends in a bracket
-        host=${BASH_REMATCH[1]} port=${BASH_REMATCH[2]}
-    else
-        host=$authority port=554
-    fi
-    host=${host#[} host=${host%]}
-    # shellcheck disable=SC2016  # expanded by the inner shell
-    timeout "$health_timeout" bash -c '
-        exec 3<>"/dev/tcp/$1/$2" &&
-        printf "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: camreel-supervise\r\n\r\n" >&3 &&
-        IFS= read -r line <&3 && [[ $line == "RTSP/1.0 200"* ]]' - "$host" "$port" 2>/dev/null
-}
-
-# --- the supervisor itself, in the background
-
-server=0     # pid of the running server, 0 if none runs
-stopping=0   # a signal has told us to stop
-
+# Runs the server with these arguments until it is told to stop, the server wants to end, or there is no hope.
 supervise() {
-    exec 9>"$run/supervisor.lock"
-    flock --wait 2 9 || exit 0 # another one was faster
-    echo $$ >"$run/supervisor.pid"
-    trap 'stopping=1; end_server TERM' TERM INT
-    trap 'end_server HUP' HUP
-    local delay=1 quick_ends=0
-    while true; do
-        local started=$SECONDS status=0
+    local delay=1 failures=0 started verdict
+    # Nothing that fails here, such as a line of the log on a full disk, is a reason to leave the server alone.
+    set +e
+    put "$supervisor_pid" $$
+    # Ending the timer wakes whoever waits.
+    trap 'stopping=true; end_timer' TERM INT
+    trap '((server == 0)) || kill -HUP "$server"' HUP
+    say "supervisor $$ starts: camreel $*"
+    while :; do
+        started=$(uptime_seconds)
         launch "$@"
-        watch || status=$?
-        local ran=$((SECONDS - started))
-        server=0
-        if ((stopping)); then
-            log "stopped"
+        watch
+        put "$server_pid" ""
+        if $stopping; then
+            say "stopped"
             return 0
-        elif ((status == 0)); then
-            log "the server ended by itself with status 0 after $ran s; not started again"
+        fi
+        if [[ $verdict == 0 ]]; then
+            say "the server ended by itself with status 0: done"
             return 0
-        elif ((status == 2)); then
-            log "the server rejects its arguments (status 2); not started again"
+        fi
+        # No banner, no service.
+        if [[ -n $(address) ]]; then failures=0; else failures=$((failures + 1)); fi
+        if [[ $verdict == 2 ]] || ((failures >= failures_max)); then
+            say "giving up: the server failed with status $verdict before it served ($failures in a row)"
             return 1
         fi
-        quick_ends=$((ran < QUICK_END ? quick_ends + 1 : 0))
-        if ((quick_ends >= QUICK_ENDS_MAX)); then
-            log "gave up after $quick_ends ends in a row, each within $QUICK_END s; the last words are in camreel.out"
-            return 1
+        if (($(uptime_seconds) - started >= steady)); then delay=1; fi
+        say "the server ended ($(in_words "$verdict")); starting it again in $delay s"
+        set_timer "$delay"
+        await
+        delay=$((delay * 2 < delay_max ? delay * 2 : delay_max))
+        if $stopping; then
+            say "stopped"
+            return 0
         fi
-        if ((ran >= STEADY_AFTER)); then delay=1; fi
-        log "the server ended with status $status after $ran s; starting it again in $delay s"
-        pause "$delay"
-        if ((stopping)); then return 0; fi
-        delay=$((delay * 2 < DELAY_MAX ? delay * 2 : DELAY_MAX))
     done
 }
 
-# Starts the server. It holds a lock of its own, so that it is found even if this supervisor gets killed.
 launch() {
-    if [[ -e $run/camreel.out ]]; then mv -f "$run/camreel.out" "$run/camreel.out.1"; fi
-    hold_lock_and_serve "$@" </dev/null >>"$run/camreel.out" 2>&1 &
+    put "$banner" ""
+    exec 8>"$server_lock"
+    flock -w 5 8 || { say "giving up: another process holds $server_lock" && exit 1; }
+    "$server_binary" "$@" </dev/null 1<>"$banner" 9>&- &
     server=$!
-    echo "$server" >"$run/camreel.pid"
-    log "started $binary $* as $server"
+    # From here the server alone holds its lock, also if it should outlive this process.
+    exec 8>&-
+    put "$server_pid" "$server"
+    say "server $server started"
 }
 
-hold_lock_and_serve() {
-    exec 9>&- 8>"$run/camreel.lock"
-    if ! flock --wait 2 8; then
-        echo "another server holds $run/camreel.lock"
-        exit 1
-    fi
-    exec "$binary" "$@"
-}
-
-# Waits for the server's end and checks its health meanwhile. Returns the server's status.
+# Watches the server until it has ended; `verdict` is then its exit status, or "hung" when it had to be ended.
 watch() {
-    local failed_checks=0 due=$((SECONDS + health_interval))
-    while kill -0 "$server" 2>/dev/null; do
-        # A signal ends this wait at once, but a sleep in the foreground only when it is over.
-        sleep 1 9>&- &
-        wait $! || true
-        if ((SECONDS < due || stopping)); then continue; fi
-        if answers; then
-            failed_checks=0
-        elif kill -0 "$server" 2>/dev/null; then
-            failed_checks=$((failed_checks + 1))
-            log "health check failed ($failed_checks of $FAILED_CHECKS_MAX)"
+    local misses=0 is_hung=false
+    verdict=0
+    while is_alive "$server"; do
+        set_timer "$health_interval"
+        await
+        if $stopping; then end_server; fi
+        is_alive "$server" || break
+        trim_log
+        if answers 9>&-; then
+            misses=0
+            continue
         fi
-        if ((failed_checks >= FAILED_CHECKS_MAX)); then
-            log "the server no longer answers; ending it"
-            failed_checks=0
-            end_server TERM
+        misses=$((misses + 1))
+        if ! is_alive "$server" || $stopping; then continue; fi
+        say "no answer to OPTIONS ($misses of $health_misses)"
+        if ((misses >= health_misses)); then
+            is_hung=true
+            end_server
         fi
-        limit_output
-        due=$((SECONDS + health_interval))
     done
-    wait "$server"
+    wait "$server" 2>/dev/null || verdict=$?
+    server=0
+    if $is_hung; then verdict=hung; fi
 }
 
-# Sleeps, unless told to stop meanwhile.
-pause() {
-    local until=$((SECONDS + $1))
-    while ((SECONDS < until && !stopping)); do sleep 0.2 9>&-; done
-}
-
-# Passes a signal on. A server that does not end on TERM is killed by a helper, which waits while we watch.
+# Ends the server: TERM, some time to say goodbye, KILL.
 end_server() {
-    if ((server == 0)); then return; fi
-    kill -"$1" "$server" 2>/dev/null || true
-    if [[ $1 == TERM ]]; then
-        (wait_free camreel "$STOP_WAIT" || kill -KILL "$server" 2>/dev/null || true) 9>&- &
+    kill -TERM "$server" || return 0
+    set_timer "$stop_wait"
+    await
+    if is_alive "$server"; then
+        say "it does not end: killing it"
+        kill -KILL "$server" || true
+        set_timer 5
+        await
     fi
 }
 
-# The output of a server that runs for months must not fill the disk. The banner is kept: `url` reads it.
-limit_output() {
-    if (($(stat -c %s "$run/camreel.out") > OUTPUT_MAX)); then
-        cp "$run/camreel.out" "$run/camreel.out.1"
-        head -n 50 "$run/camreel.out.1" >"$run/camreel.out"
-    fi
+set_timer() {
+    sleep "$1" 9>&- &
+    timer=$!
 }
 
-# --- commands
+end_timer() {
+    ((timer == 0)) || kill "$timer" 2>/dev/null || true
+}
 
-start() {
-    mkdir -p "$run"
-    if held supervisor; then
-        say "camreel runs already, pid $(pid_of camreel)"
-        return 0
-    fi
-    if held camreel; then
-        say "ending the server $(pid_of camreel), whose supervisor is gone"
-        end_orphan
-    fi
-    if [[ ! -x $binary && -z ${CAMREEL_BIN:-} ]]; then
-        cargo build --release --quiet --manifest-path "$root/Cargo.toml"
-    fi
-    if (($# == 0)); then
-        "$binary" check --config "$root/config/camreel.toml" >/dev/null
-    fi
-    printf '%s\0' "$PWD" "$@" >"$run/arguments"
-    # What the configuration names is relative to the project; what the caller names, to where the caller stands.
-    if (($# == 0)); then cd "$root"; fi
-    if [[ -e $run/camreel.out ]]; then mv -f "$run/camreel.out" "$run/camreel.out.1"; fi
-    setsid nohup "$self" supervise -- "$@" </dev/null >>"$run/supervisor.log" 2>&1 &
-    local deadline=$((SECONDS + START_WAIT))
-    until answers; do
-        if ((SECONDS >= deadline)) || { ((SECONDS > deadline - START_WAIT + 3)) && ! held camreel; }; then
-            say "camreel does not answer; it said:"
-            tail -n 20 "$run/camreel.out" 2>/dev/null || true
-            say "the supervisor said:"
-            tail -n 5 "$run/supervisor.log" 2>/dev/null || true
-            if held supervisor; then say "the supervisor keeps trying; '$0 stop' ends that"; fi
-            return 1
-        fi
-        sleep 0.2
+# Waits until the timer or, if there is one, the server has ended. A signal ends the timer.
+await() {
+    while is_alive "$timer" && { ((server == 0)) || is_alive "$server"; }; do
+        # Without this, bash adds its own line on how a child ended.
+        if ((server == 0)); then wait "$timer"; else wait -n "$server" "$timer"; fi 2>/dev/null
     done
-    say "camreel runs, pid $(pid_of camreel), $(url)"
+    end_timer
+    timer=0
 }
 
-stop() {
-    if held supervisor; then
-        kill -TERM "$(pid_of supervisor)"
-        if ! wait_free supervisor $((STOP_WAIT + 3)); then
-            say "the supervisor does not end; killing it"
-            kill -KILL "$(pid_of supervisor)" || true
-        fi
-    elif ! held camreel; then
-        say "camreel does not run"
-        return 0
+# Both logs stay below 20 MB. The server appends, so it may keep its file.
+trim_log() {
+    if (($(stat -c %s -- "$log") > log_len_max)); then
+        cp -- "$log" "$log.1"
+        : >"$log"
     fi
-    if held camreel; then end_orphan; fi
-    say "camreel stopped"
 }
 
-# Ends a server that no supervisor looks after.
-end_orphan() {
-    local pid
-    pid=$(pid_of camreel)
-    kill -TERM "$pid" 2>/dev/null || true
-    wait_free camreel "$STOP_WAIT" || kill -KILL "$pid" 2>/dev/null || true
-    wait_free camreel 2
+# Writes text $2 over the content of file $1. Recorders fill disks: a file that keeps its length keeps its place on the
+# disk too, so that a server can still be started, found and asked when there is no other place left.
+put() {
+    printf '%-4095s\n' "$2" 1<>"$1"
 }
 
-restart() {
-    local -a last=()
-    if (($# == 0)) && [[ -s $run/arguments ]]; then
-        mapfile -d '' last <"$run/arguments"
-        cd "${last[0]}"
-        set -- "${last[@]:1}"
-    fi
-    stop
-    start "$@"
+# A line of the log.
+say() {
+    echo "$(date -u +%FT%TZ) [supervisor] $*"
 }
 
-reload() {
-    if ! held camreel; then
-        say "camreel does not run"
-        return 3
-    fi
-    kill -HUP "$(pid_of camreel)"
-    say "camreel reads its configuration again"
+in_words() {
+    case $1 in
+    hung) echo "it no longer answered" ;;
+    *) if (($1 > 128)); then echo "signal $(($1 - 128))"; else echo "status $1"; fi ;;
+    esac
 }
 
-status() {
-    if ! held camreel; then
-        if held supervisor; then
-            say "camreel is down; its supervisor is about to start it again (see $run/supervisor.log)"
-            return 1
-        fi
-        say "camreel is stopped"
-        return 3
-    fi
-    local pid uptime supervisor health=unhealthy status=1
-    pid=$(pid_of camreel)
-    uptime=$(($(date +%s) - $(stat -c %Y "$run/camreel.pid")))
-    supervisor=$(pid_of supervisor)
-    if answers; then health=healthy status=0; fi
-    say "camreel runs, pid $pid, up ${uptime} s, $(url) $health, supervisor ${supervisor:-gone}"
-    return "$status"
+# --- questions ---
+
+is_held() {
+    [[ -e $1 ]] && ! flock -sn "$1" true
 }
 
-command=${1:-}
-shift || true
-if [[ ${1:-} == -- ]]; then
-    shift
-elif (($# > 0)); then
-    usage
-fi
-case $command in
-start | restart | supervise) "$command" "$@" ;;
-stop | reload | status) (($# == 0)) || usage; "$command" ;;
-*) usage ;;
-esac
+is_alive() {
+    kill -0 "$1" 2>/dev/null
+}
+
+# The process id in file $1, if there is one.
+pid_in() {
+    local pid=
+    [[ ! -e $1 ]] || read -r pid <"$1" || true
+    echo "$pid"
+}
+
+# The last thing the supervisor said.
+last_word() {
+    [[ ! -e $log ]] || sed -n 's/^[^ ]* \[supervisor\] //p' "$log" | tail -n 1
+}
+
+# The server's address as HOST:PORT, out of its banner: the loopback one if it has one.
+address() {
+    local urls
+    urls=$(sed -n 's|^ *rtsp://\([^/]*\)/.*|\1|p' "$banner" 2>/dev/null)
+    grep -m1 -E '^127\.|^\[::1\]' <<<"$urls" || head -n 1 <<<"$urls"
+}
+
+port_of() {
+    if [[ $1 =~ :([0-9]+)$ ]]; then echo "${BASH_REMATCH[1]}"; else echo 554; fi
+}
+
+# Whether the server answers OPTIONS in time, whatever the answer: one that is full is not ill.
+answers() {
+    local address host port
+    address=$(address)
+    [[ -n $address ]] || return 1
+    port=$(port_of "$address")
+    host=${address%:"$port"}
+    host=${host//[\[\]]/}
+    # `timeout` runs programs, so the function goes through a shell of its own.
+    timeout "$health_wait" bash -c 'ask_options "$@"' bash "$host" "$port" 2>/dev/null
+}
+
+# Asks host $1, port $2.
+ask_options() {
+    local line
+    exec 3<>"/dev/tcp/$1/$2" || return 1
+    printf 'OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: supervise.sh\r\n\r\n' >&3
+    read -r line <&3 || return 1
+    [[ $line == 'RTSP/1.0 '[1-5]* ]] || return 1
+    # Closing with the rest unread would be a reset.
+    until [[ $line == $'\r' ]]; do read -r line <&3 || return 0; done
+}
+export -f ask_options
+
+# Seconds since boot: a clock that is set does not disturb it.
+uptime_seconds() {
+    local seconds
+    read -r seconds _ </proc/uptime
+    echo "${seconds%.*}"
+}
+
+# How long the process with this id has been running.
+uptime_of() {
+    local stat started
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || { echo "unknown" && return; }
+    # Field 22, counted behind the name, which may have spaces in it.
+    started=$(cut -d ' ' -f 20 <<<"${stat##*) }")
+    local seconds=$(($(uptime_seconds) - started / $(getconf CLK_TCK)))
+    printf '%dd %02d:%02d:%02d\n' $((seconds / 86400)) $((seconds / 3600 % 24)) $((seconds / 60 % 60)) $((seconds % 60))
+}
+
+main "$@"

@@ -1,71 +1,86 @@
 #!/usr/bin/env bash
-# The test command: installs what the tests need and is missing, then runs everything that must pass.
+# THE test command: installs what the tests need, then runs every check there is.
 #
 # Usage: scripts/test.sh
-# Needs: Rust with cargo (https://rustup.rs), on Debian 12 or a relative of it. Packages are installed with apt-get, by
-# root or with sudo; elsewhere, install the same programs by hand.
+#
+# Needs Rust (rust-version of Cargo.toml or later). What else is missing is installed with apt-get: FFmpeg and
+# GStreamer, which the tests play recordings with, shellcheck, a C linker. Takes a few minutes on two cores.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# The gstreamer packages hold: gst-launch; videoconvert; rtspsrc and depayloaders; checksumsink and parsers; decoders.
+packages=(ffmpeg shellcheck gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+    gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav)
+# A test that hangs is a test that fails.
+tests_take_max=15m
 
-step='start'
-trap 'if (($? != 0)); then printf "\nscripts/test.sh: FAILED at: %s\n" "$step"; fi' EXIT
+failed=()
 
-run() {
-    step="$*"
-    printf '\n== %s\n' "$step"
-    "$@"
+main() {
+    cd -- "$root"
+    has cargo || PATH=$PATH:$HOME/.cargo/bin
+    has cargo || fail "there is no cargo; https://rustup.rs installs it"
+    install_packages
+    install_components
+    step "format" cargo fmt --check
+    step "lints" cargo clippy --locked --all-targets -- -D warnings
+    step "tests" timeout --foreground "$tests_take_max" cargo test --locked --no-fail-fast
+    step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+    step "shell scripts" shellcheck -x scripts/*.sh .ci/run
+    echo
+    if ((${#failed[@]} > 0)); then
+        printf 'FAILED after %d s: %s\n' "$SECONDS" "$(join "${failed[@]}")"
+        exit 1
+    fi
+    printf 'All checks passed after %d s.\n' "$SECONDS"
 }
 
-# The packages of the programs and GStreamer elements that are missing.
-missing_packages() {
-    local program element package
-    while read -r program package; do
-        command -v "$program" >/dev/null || echo "$package"
-    done <<'END'
-cc build-essential
-ffmpeg ffmpeg
-ffprobe ffmpeg
-shellcheck shellcheck
-gst-launch-1.0 gstreamer1.0-tools
-END
-    while read -r element package; do
-        gst-inspect-1.0 --exists "$element" 2>/dev/null || echo "$package"
-    done <<'END'
-audioconvert gstreamer1.0-plugins-base
-rtspsrc gstreamer1.0-plugins-good
-rtph265depay gstreamer1.0-plugins-good
-mulawdec gstreamer1.0-plugins-good
-checksumsink gstreamer1.0-plugins-bad
-h265parse gstreamer1.0-plugins-bad
-avdec_h265 gstreamer1.0-libav
-END
+# Runs a check; the others run even if it fails.
+step() {
+    local name=$1
+    shift
+    printf '\n== %s: %s\n' "$name" "$*"
+    "$@" || failed+=("$name")
 }
 
 install_packages() {
-    local -a packages as_root=()
-    mapfile -t packages < <(missing_packages | sort -u)
-    if ((${#packages[@]} == 0)); then return; fi
-    if ! command -v apt-get >/dev/null; then
-        echo "missing, and there is no apt-get to install it with: ${packages[*]}" >&2
-        return 1
+    local package missing=()
+    has cc || packages+=(gcc libc6-dev)
+    if ! has apt-get; then
+        echo "no apt-get here; the tests need what these packages hold: ${packages[*]}"
+        return
     fi
-    if ((EUID != 0)); then as_root=(sudo); fi
-    "${as_root[@]}" apt-get update -q
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
+    for package in "${packages[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} > 0)) || return 0
+    printf '== installing %s\n' "${missing[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
 }
 
-install_rust_components() {
-    if ! cargo fmt --version >/dev/null 2>&1; then rustup component add rustfmt; fi
-    if ! cargo clippy --version >/dev/null 2>&1; then rustup component add clippy; fi
+is_installed() {
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-run install_packages
-run install_rust_components
-run cargo fmt --check
-run shellcheck scripts/*.sh .ci/run
-run cargo clippy --locked --all-targets -- -D warnings
-run cargo test --locked --no-fail-fast
-RUSTDOCFLAGS='-D warnings' run cargo doc --locked --no-deps
+install_components() {
+    local component
+    for component in fmt clippy; do
+        cargo "$component" --version >/dev/null 2>&1 && continue
+        has rustup || fail "cargo $component is missing, and there is no rustup to install it"
+        rustup component add "${component/#fmt/rustfmt}"
+    done
+}
 
-printf '\nscripts/test.sh: all passed\n'
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# Its arguments with commas between them.
+join() {
+    local IFS=,
+    echo "${*}"
+}
+
+main "$@"

@@ -29,6 +29,14 @@ pub enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Read a password, and print the user with its hashes for the configuration
+    Passwd {
+        /// Name of the user
+        user: String,
+        /// As auth.realm in the configuration
+        #[arg(long, default_value = "camreel")]
+        realm: String,
+    },
     /// Say whether a configuration is good, and what is wrong with it
     Check {
         /// The configuration file

@@ -2,6 +2,10 @@
 //!
 //! `config/camreel.toml` is its manual; a test keeps the two equal.
 
+mod access;
+mod channels;
+mod network;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +14,10 @@ use std::time::Duration;
 use anyhow::Context;
 use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
+
+pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
+pub use channels::{Channel, Multicast};
+pub use network::Network;
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -23,6 +31,10 @@ pub struct Config {
     pub rtsp: Rtsp,
     /// RTSP tunnelled over HTTP.
     pub http: Http,
+    /// RTSP within TLS.
+    pub rtsps: Rtsps,
+    /// Relays that speak for clients.
+    pub proxy_protocol: ProxyProtocol,
     /// Packets.
     pub rtp: Rtp,
     /// How fast clients may have it.
@@ -33,6 +45,14 @@ pub struct Config {
     pub media: Media,
     /// Where the log goes, and what is in it.
     pub log: Log,
+    /// How clients prove who they are.
+    pub auth: Auth,
+    /// Who may log in. Where there are none, nobody has to.
+    pub users: Vec<User>,
+    /// Who may see what. Where there are none, everybody may see everything.
+    pub permissions: Vec<Permission>,
+    /// Recordings under a path of their own.
+    pub channels: Vec<Channel>,
 }
 
 /// `[rtsp]`
@@ -74,6 +94,58 @@ pub struct Http {
     pub ports: Vec<u16>,
 }
 
+/// `[rtsps]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rtsps {
+    /// Tried in order; the first that binds is used. 0 lets the system choose.
+    #[serde(deserialize_with = "ports")]
+    pub ports: Vec<u16>,
+    /// PEM file with the certificate and those that lead to its issuer. Empty: no RTSPS.
+    pub certificate: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+    /// Whether clients may have their media in the clear beside a TLS connection.
+    pub allow_udp: bool,
+}
+
+impl Rtsps {
+    /// Certificate and key; `None` where TLS is not spoken.
+    pub fn files(&self) -> Option<(&Path, &Path)> {
+        let (certificate, key) = (&*self.certificate, &*self.key);
+        (!certificate.as_os_str().is_empty() && !key.as_os_str().is_empty()).then_some((certificate, key))
+    }
+}
+
+/// `[proxy_protocol]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyProtocol {
+    /// Where every connection begins with a PROXY header.
+    #[serde(deserialize_with = "listeners")]
+    pub listeners: Vec<Listener>,
+    /// The relays; nobody else may connect there.
+    pub from: Vec<Network>,
+}
+
+impl ProxyProtocol {
+    /// Whether a relay of this address may speak for others.
+    pub fn trusts(&self, relay: IpAddr) -> bool {
+        self.from.iter().any(|network| network.contains(relay))
+    }
+}
+
+/// What is listened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// `rtsp.ports`
+    Rtsp,
+    /// `http.ports`
+    Http,
+    /// `rtsps.ports`
+    Rtsps,
+}
+
 /// `[rtp]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -84,6 +156,8 @@ pub struct Rtp {
     /// First and last UDP port for RTP and RTCP.
     #[serde(deserialize_with = "port_range")]
     pub udp_ports: (u16, u16),
+    /// Where datagrams may be sent though somebody else asked for them. To who asks they may always be sent.
+    pub allow_destination: Vec<Network>,
     /// How long before its time a packet may leave.
     #[serde(deserialize_with = "lead")]
     pub lead: Duration,
@@ -170,11 +244,17 @@ impl Default for Config {
             follow_symlinks: false,
             rtsp: Rtsp::default(),
             http: Http::default(),
+            rtsps: Rtsps::default(),
+            proxy_protocol: ProxyProtocol::default(),
             rtp: Rtp::default(),
             play: Play::default(),
             limits: Limits::default(),
             media: Media::default(),
             log: Log::default(),
+            auth: Auth::default(),
+            users: Vec::new(),
+            permissions: Vec::new(),
+            channels: Vec::new(),
         }
     }
 }
@@ -200,9 +280,20 @@ impl Default for Http {
     }
 }
 
+impl Default for Rtsps {
+    fn default() -> Self {
+        Self { ports: vec![322, 8322], certificate: PathBuf::new(), key: PathBuf::new(), allow_udp: false }
+    }
+}
+
 impl Default for Rtp {
     fn default() -> Self {
-        Self { udp_max_payload_size: 1452, udp_ports: (6970, 32_767), lead: Duration::from_millis(80) }
+        Self {
+            udp_max_payload_size: 1452,
+            udp_ports: (6970, 32_767),
+            allow_destination: Vec::new(),
+            lead: Duration::from_millis(80),
+        }
     }
 }
 
@@ -247,9 +338,17 @@ impl Config {
     /// Parses the text of a configuration file.
     ///
     /// # Errors
-    /// What is wrong with which key at which line.
+    /// What is wrong with which key at which line, or what does not fit together.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(toml::from_str(text)?)
+        let config: Self = toml::from_str(text)?;
+        let Rtsps { certificate, key, .. } = &config.rtsps;
+        let is_half = certificate.as_os_str().is_empty() != key.as_os_str().is_empty();
+        anyhow::ensure!(!is_half, "rtsps has a certificate without a key, or a key without a certificate");
+        let ProxyProtocol { listeners, from } = &config.proxy_protocol;
+        anyhow::ensure!(listeners.is_empty() || !from.is_empty(), "proxy_protocol has listeners, but nobody in from");
+        access::check(&config.auth, &config.users, &config.permissions)?;
+        channels::check(&config.channels)?;
+        Ok(config)
     }
 }
 
@@ -289,11 +388,15 @@ where
     D: Deserializer<'de>,
     T: Copy,
 {
-    let known = || table.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let names = checked(deserializer, |names: &Vec<String>| !names.is_empty(), "a list with at least one name")?;
+    find_names(&names, table)
+}
+
+fn find_names<E: de::Error, T: Copy>(names: &[String], table: &[(&str, T)]) -> Result<Vec<T>, E> {
+    let known = || table.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ");
     let find = |name: &String| {
         let found = table.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-        found.ok_or_else(|| de::Error::custom(format!("{name:?} is not {}", known())))
+        found.ok_or_else(|| E::custom(format!("{name:?} is not {}", known())))
     };
     names.iter().map(find).collect()
 }
@@ -326,6 +429,11 @@ fn transports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LowerTra
 
 fn destinations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LogDestination>, D::Error> {
     names(deserializer, &[("terminal", LogDestination::Terminal), ("file", LogDestination::File)])
+}
+
+fn listeners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listener>, D::Error> {
+    let table = [("rtsp", Listener::Rtsp), ("http", Listener::Http), ("rtsps", Listener::Rtsps)];
+    find_names(&Vec::deserialize(deserializer)?, &table)
 }
 
 fn buffer_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -376,25 +484,41 @@ pub fn parse_level(name: &str) -> Option<LevelFilter> {
 mod tests {
     use super::*;
 
+    const MANUAL: &str = include_str!("../config/camreel.toml");
+
     #[test]
     fn the_manual_states_the_defaults() {
-        let manual = include_str!("../config/camreel.toml");
-        assert_eq!(Config::parse(manual).unwrap(), Config::default());
+        assert_eq!(Config::parse(MANUAL).unwrap(), Config::default());
+    }
+
+    /// An example is a block of comment lines that begins with `# [[`.
+    #[test]
+    fn examples_in_the_manual_are_good() {
+        let mut examples = String::new();
+        for block in MANUAL.split("\n\n").filter_map(|block| block.find("# [[").map(|start| &block[start..])) {
+            let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or_else(|| panic!("{line}")));
+            examples.extend(lines.flat_map(|line| [line, "\n"]));
+        }
+        let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
+        let Config { users, permissions, channels, .. } = config;
+        assert!(!users.is_empty() && !permissions.is_empty() && !channels.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.
     #[test]
     fn the_manual_names_every_key() {
-        let manual: toml::Table = toml::from_str(include_str!("../config/camreel.toml")).unwrap();
+        let manual: toml::Table = toml::from_str(MANUAL).unwrap();
         let debug = format!("{:#?}", Config::default());
         let in_code = debug.lines().filter_map(|line| {
             let (key, _) = line.trim().split_once(": ")?;
             key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then(|| key.to_owned())
         });
         for key in in_code {
+            // Tables of which there may be many have no default; `examples_in_the_manual_are_good` sees to them.
+            let is_example = MANUAL.contains(&format!("# [[{key}]]"));
             let in_section =
                 manual.values().filter_map(toml::Value::as_table).any(|section| section.contains_key(&key));
-            assert!(in_section || manual.contains_key(&key), "{key} is not in config/camreel.toml");
+            assert!(is_example || in_section || manual.contains_key(&key), "{key} is not in config/camreel.toml");
         }
     }
 

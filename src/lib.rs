@@ -12,12 +12,12 @@
 //! | [`time`], [`sync`] | media time, NTP time; the one-lock rule | nothing of ours | no |
 //! | [`media`] | a file: its tracks, samples, index, seek points | `time`, `sync` | reads files, nothing else |
 //! | [`rtp`] | samples into RTP packets; RTCP | `media`, `time` | no |
-//! | [`rtsp`] | the text protocol: messages, headers, SDP | `time` | no: bytes in, bytes out |
+//! | [`rtsp`] | the text protocol: messages, headers, SDP, credentials | `time` | no: bytes in, bytes out |
 //! | [`player`] | which packet is due when; seek, pause, end | `media`, `rtp`, `time` | no: `now` is an argument |
 //! | [`library`] | URL path to an opened recording; the shared cache | `media`, `config`, `sync` | reads the media root |
 //! | [`server`] | acceptors, workers, sessions, streaming threads, transports, HTTP | everything | yes, and only here |
 //!
-//! Beside them stand [`config`], [`cli`], [`logging`] and [`probe`], which the program puts together.
+//! Beside them stand [`config`], [`cli`], [`logging`], [`passwd`] and [`probe`], which the program puts together.
 //!
 //! Three tables are where the program grows. A container is one file or folder and one line in
 //! [`media::CONTAINERS`]; a payload format one file and one arm in [`rtp::payloader_for`]; an RTSP method one file in
@@ -56,6 +56,7 @@
 //! | main | 1 | a signal | the signal |
 //! | acceptor | one for each listening socket | a connection | a connection; `shutdown` of the socket |
 //! | worker | one for each connection, from a pool | bytes | bytes; the peer's or our `shutdown`; a timeout |
+//! | worker that answers a wrong password | itself | up to 4 s | stop |
 //! | streamer | one for each session | an order or the next packet's time | either; the write timeout while it sends |
 //!
 //! # Locks
@@ -72,8 +73,11 @@
 //! | `Session::state` | what was set up, whether it plays, what the client reported | its streamer; workers |
 //! | `Admission::open` | connections for each address | acceptors; workers when they end |
 //! | `Tunnels::open` | HTTP tunnels by cookie | workers |
-//! | `Attached::sessions`, `Attached::channels` | what hangs on a connection or tunnel | the one or two workers of it |
-//! | `ConnectionWriter::turn` | the turn to write to a connection | its worker; streamers interleaved in it |
+//! | `Attached::sessions`, `Attached::channels`, `Login::proven` | what hangs on a connection or tunnel | the one or two workers of it |
+//! | `Nonces::uses` | which counts of which nonces have come | workers |
+//! | `Failures::by_address` | wrong passwords of late | workers |
+//! | `ConnectionWriter::turn` | the turn to write to a connection, and its TLS state | its worker; streamers interleaved in it |
+//! | `Shared::tls` | certificate and key | workers of new connections; main, on SIGHUP |
 //! | `Library::cache` | recordings by path; opening happens outside | workers |
 //! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures) | places found so far | streamers that seek |
 
@@ -82,6 +86,7 @@ pub mod config;
 pub mod library;
 pub mod logging;
 pub mod media;
+pub mod passwd;
 pub mod player;
 pub mod probe;
 pub mod rtp;

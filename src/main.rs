@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use camreel::cli::{Cli, Command, Serve};
 use camreel::config::Config;
 use camreel::logging::{self, LogControl};
-use camreel::probe;
-use camreel::server::{Banner, Server};
+use camreel::server::{self, Banner, Server};
+use camreel::{passwd, probe};
 use clap::Parser;
 use log::{error, info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,10 +16,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Some(Command::Probe { files }) => Ok(probe::run(files)),
-        Some(Command::Check { config }) => Config::load(config).map(|_| {
+        Some(Command::Check { config }) => Config::load(config).and_then(|loaded| server::check(&loaded)).map(|()| {
             println!("{}: good", config.display());
             true
         }),
+        Some(Command::Passwd { user, realm }) => passwd::run(user, realm).map(|()| true),
         None => serve(&cli.serve),
     };
     match done {

@@ -21,6 +21,12 @@ impl<T> Leaf<T> {
         let _held = held::Held::enter();
         access(&mut self.inner.lock())
     }
+
+    /// As [`Self::with`], but `None` at once when another thread has it.
+    pub fn try_with<R>(&self, access: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let _held = held::Held::enter();
+        self.inner.try_lock().map(|mut value| access(&mut value))
+    }
 }
 
 #[cfg(debug_assertions)]

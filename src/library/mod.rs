@@ -3,6 +3,7 @@
 //! A recording is indexed once and shared by all its viewers. A file that changed is opened anew at the next lookup;
 //! who watches the old one keeps it. How a path is written in a URL is `rtsp::url`'s business.
 
+mod channels;
 mod root;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use crate::media::container::{self, Options};
 use crate::media::io::Source;
 use crate::media::{self, Recording};
 use crate::sync::Leaf;
+use channels::Channels;
 pub use root::{Refusal, Root};
 
 /// How many recordings stay open when nobody watches them.
@@ -24,6 +26,7 @@ const CACHE_MAX: usize = 256;
 /// The media root and what was opened in it.
 pub struct Library {
     root: Root,
+    channels: Channels,
     cache: Leaf<HashMap<PathBuf, Entry>>,
 }
 
@@ -67,12 +70,13 @@ pub struct Found {
 }
 
 impl Library {
-    /// A library of the files below `config.root`.
+    /// A library of the files below `config.root`, and of its channels.
     ///
     /// # Errors
     /// When the root is not a folder that can be read.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { root: Root::new(&config.root, config.follow_symlinks)?, cache: Leaf::default() })
+        let root = Root::new(&config.root, config.follow_symlinks)?;
+        Ok(Self { root, channels: Channels::new(&config.channels), cache: Leaf::default() })
     }
 
     /// The folder that is served, as an absolute path.
@@ -80,11 +84,18 @@ impl Library {
         self.root.path()
     }
 
-    /// The recording at a path below the root.
+    /// The channel at a path, or else the recording at that path below the root.
     ///
     /// # Errors
-    /// When there is none, it may not be served, or it cannot be played.
+    /// When there is neither, it may not be served, or it cannot be played.
     pub fn open(&self, path: &Path, options: &Options) -> Result<Found, LookupError> {
+        match self.channels.find(path) {
+            Some(channel) => channel.of(self.open_file(channel.file(), options)?),
+            None => self.open_file(path, options),
+        }
+    }
+
+    fn open_file(&self, path: &Path, options: &Options) -> Result<Found, LookupError> {
         let file = self.root.open(path)?;
         let identity = Identity::of(&file).map_err(Refusal::from)?;
         let entry = self.entry(path, identity);
@@ -184,6 +195,35 @@ mod tests {
         });
         assert_eq!(found.iter().filter(|found| found.is_new).count(), 1);
         assert!(found.iter().all(|other| Arc::ptr_eq(&other.recording, &found[0].recording)));
+    }
+
+    #[test]
+    fn a_channel_is_its_recording_once_or_again_and_again() {
+        let (root, _) = library();
+        let text = "[[channels]]\npath = \"lobby\"\nfile = \"a.h264\"\nloop = true\n\
+                    [[channels]]\npath = \"once\"\nfile = \"a.h264\"\n";
+        let config = Config { root: root.path().to_owned(), ..Config::parse(text).unwrap() };
+        let library = Library::new(&config).unwrap();
+        let (file, once, lobby) = (open(&library, "a.h264"), open(&library, "once"), open(&library, "lobby"));
+        assert!(Arc::ptr_eq(&file.recording, &once.recording));
+        assert!(file.recording.duration().is_some() && lobby.recording.duration().is_none());
+        assert!(Arc::ptr_eq(&lobby.recording, &open(&library, "lobby").recording), "measured only once");
+
+        let times = |recording: Arc<dyn Recording>, count: usize| -> Vec<i64> {
+            let (mut reader, mut sample) = (recording.reader().unwrap(), media::Sample::default());
+            let next = |_| matches!(reader.next(&mut sample), Ok(media::Next::Sample)).then_some(sample.dts.as_nanos());
+            (0..count).map_while(next).collect()
+        };
+        let lap = times(Arc::clone(&file.recording), 10_000);
+        let laps = times(Arc::clone(&lobby.recording), 3 * lap.len());
+        assert_eq!(laps.len(), 3 * lap.len());
+        let steps: std::collections::BTreeSet<i64> = laps.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let spread = steps.last().zip(steps.first()).map(|(longest, shortest)| longest - shortest);
+        assert!(spread <= Some(2), "a lap follows the last one as a picture follows another: {steps:?} ns");
+
+        std::fs::write(root.path().join("a.h264"), CLIP.repeat(2)).unwrap();
+        assert!(!Arc::ptr_eq(&lobby.recording, &open(&library, "lobby").recording), "the file has changed");
+        assert!(library.open(Path::new("lobby/a"), &Options::default()).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod bits;
 pub mod codec;
 pub mod container;
 pub mod io;
+pub mod looped;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -372,7 +372,7 @@ impl Player {
         Some(output.rtptime(&self.clock, self.clock.position(now)))
     }
 
-    /// The time that a sender report of the wall time `now` must tell: see [`Timeline::in_real_time`].
+    /// The time that a sender report of the wall time `now` must tell: see `Timeline::in_real_time`.
     pub fn report_time(&self, now: Instant) -> Instant {
         self.clock.in_real_time(now)
     }

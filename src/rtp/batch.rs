@@ -45,7 +45,17 @@ impl PacketBatch {
 
     /// The bytes of packet `index`, in order, for a gather write.
     pub fn slices(&self, index: usize) -> impl ExactSizeIterator<Item = IoSlice<'_>> {
-        self.pieces[self.packets[index].pieces.clone()].iter().map(|piece| IoSlice::new(self.bytes(piece)))
+        self.slices_behind(index, 0)
+    }
+
+    /// The same without the first `skip` bytes, which are at most the RTP header.
+    pub fn slices_behind(&self, index: usize, skip: usize) -> impl ExactSizeIterator<Item = IoSlice<'_>> {
+        debug_assert!(skip <= HEADER_LEN, "{skip} bytes are more than an RTP header");
+        let pieces = self.pieces[self.packets[index].pieces.clone()].iter();
+        // The first piece holds all of the header.
+        pieces
+            .enumerate()
+            .map(move |(number, piece)| IoSlice::new(&self.bytes(piece)[if number == 0 { skip } else { 0 }..]))
     }
 
     /// Packet `index` in one piece; for tests, and for transports that must copy anyway.
@@ -235,6 +245,8 @@ mod tests {
             assert_eq!((rtp.ssrc(), rtp.payload_type()), (0xcafe_babe, 97));
             let gathered: Vec<u8> = batch.slices(index).flat_map(|slice| slice.to_vec()).collect();
             assert_eq!((gathered, batch.packet_len(index)), (bytes.clone(), bytes.len()));
+            let payload: Vec<u8> = batch.slices_behind(index, HEADER_LEN).flat_map(|slice| slice.to_vec()).collect();
+            assert_eq!(payload, rtp.payload());
         }
         assert_eq!((stream.packet_count(), stream.octet_count(), stream.next_sequence()), (2, 16, 1));
     }

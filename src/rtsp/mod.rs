@@ -7,6 +7,7 @@
 //! repeated, names of files that were never escaped. It is bounded as well: every length has its limit, and nothing
 //! a peer sends may panic.
 
+pub mod auth;
 pub mod decoder;
 pub mod headers;
 pub mod message;

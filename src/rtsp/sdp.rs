@@ -39,6 +39,8 @@ pub struct Description {
     pub info: Option<String>,
     /// How long it is; `None` while it is not known.
     pub duration: Option<MediaTime>,
+    /// The multicast group that its tracks go to, and the time to live of their packets.
+    pub group: Option<(IpAddr, u8)>,
     /// Its tracks, in order.
     pub media: Vec<Media>,
 }
@@ -46,6 +48,10 @@ pub struct Description {
 /// A track, as DESCRIBE tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Media {
+    /// Index of the track in the recording.
+    pub track: usize,
+    /// Port of RTP in the group; 0 where the client chooses one in SETUP.
+    pub port: u16,
     /// Video or audio.
     pub kind: MediaKind,
     /// RTP payload type, 0 to 127.
@@ -86,15 +92,16 @@ impl Description {
     fn session(&self) -> Session {
         // RFC 4566 section 5.3 forbids an empty name and proposes this one.
         let name = if self.name.trim().is_empty() { "-" } else { &self.name };
-        // Unicast addresses are agreed on in SETUP (RFC 2326 section C.1.7).
-        let anywhere = match self.origin {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        let connection = match (self.group, self.origin) {
+            (Some((group, ttl)), _) => Connection::from_ip_addr_ttl(group, Some(ttl)),
+            // Unicast addresses are agreed on in SETUP (RFC 2326 section C.1.7).
+            (None, IpAddr::V4(_)) => Connection::from_ip_addr(Ipv4Addr::UNSPECIFIED),
+            (None, IpAddr::V6(_)) => Connection::from_ip_addr(Ipv6Addr::UNSPECIFIED),
         };
         let origin = Origin::with_ip_addr(self.session_id, self.version, self.origin);
         Session::builder(origin, name)
             .session_description_if_some(self.info.as_deref().filter(|info| !info.is_empty()))
-            .connection(Connection::from_ip_addr(anywhere))
+            .connection(connection)
             .time(Time::new(0, 0))
             .attribute_with_value("tool", concat!("camreel ", env!("CARGO_PKG_VERSION")))
             .attribute_with_value("range", range(self.duration))
@@ -114,7 +121,7 @@ impl Media {
         let payload_type = self.payload_type;
         // RFC 4566 section 5.8: kilobits, here rounded up.
         let bandwidth = self.bitrate.map(|bits| Bandwidth::new(BandwidthType::As, u64::from(bits).div_ceil(1000)));
-        sdp_types::Media::builder(kind, 0, TransportProto::RtpAvp, payload_type)
+        sdp_types::Media::builder(kind, self.port, TransportProto::RtpAvp, payload_type)
             .bandwidth_if_some(bandwidth)
             .attribute_with_value("rtpmap", format!("{payload_type} {}", self.rtpmap))
             .attribute_with_value_if_some("fmtp", self.fmtp.as_ref().map(|fmtp| format!("{payload_type} {fmtp}")))
@@ -150,8 +157,11 @@ mod tests {
             name: "cam1.mp4".into(),
             info: Some("MP4, 2 tracks".into()),
             duration: Some(MediaTime::from_millis(123_456)),
+            group: None,
             media: vec![
                 Media {
+                    track: 0,
+                    port: 0,
                     kind: MediaKind::Video,
                     payload_type: 96,
                     rtpmap: "H264/90000".into(),
@@ -163,6 +173,8 @@ mod tests {
                     control: "rtsp://192.168.1.10/cam1.mp4/trackID=0".into(),
                 },
                 Media {
+                    track: 1,
+                    port: 0,
                     kind: MediaKind::Audio,
                     payload_type: 0,
                     rtpmap: "PCMU/8000".into(),
@@ -219,6 +231,20 @@ mod tests {
         assert!(text.contains("c=IN IP6 ::\r\n"), "{text}");
         assert!(text.contains("a=range:npt=0-\r\n"), "{text}");
         assert!(!text.contains("i="), "{text}");
+    }
+
+    #[test]
+    fn a_multicast_group_is_told_with_its_ports() {
+        let mut description = h264_and_aac();
+        description.group = Some(("239.255.1.1".parse().unwrap(), 4));
+        (description.media[0].port, description.media[1].port) = (5004, 5006);
+        let text = description.to_string();
+        for line in ["c=IN IP4 239.255.1.1/4\r\n", "m=video 5004 RTP/AVP 96\r\n", "m=audio 5006 RTP/AVP 0\r\n"] {
+            assert!(text.contains(line), "{text}");
+        }
+        // IPv6 has no time to live here (RFC 4566 section 5.7).
+        description.group = Some(("ff15::1".parse().unwrap(), 4));
+        assert!(description.to_string().contains("c=IN IP6 ff15::1\r\n"), "{description}");
     }
 
     #[test]

@@ -14,8 +14,9 @@ use socket2::{SockRef, Socket};
 use threadpool::ThreadPool;
 
 use super::connection::Connection;
+use super::tls::Tls;
 use super::{Shared, socket};
-use crate::config::Limits;
+use crate::config::Listener;
 use crate::sync::Leaf;
 
 /// How long to wait when a connection cannot be accepted: out of descriptors, mostly.
@@ -80,11 +81,11 @@ impl Acceptor {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(listener: Socket, shared: Arc<Shared>, pool: Arc<Pool>) -> anyhow::Result<Self> {
+    pub fn start(listener: Socket, kind: Listener, shared: Arc<Shared>, pool: Arc<Pool>) -> anyhow::Result<Self> {
         let (listener, is_stopping) = (Arc::new(listener), Arc::new(AtomicBool::new(false)));
         let thread = thread::Builder::new().name("acceptor".to_owned()).spawn({
             let (listener, is_stopping) = (Arc::clone(&listener), Arc::clone(&is_stopping));
-            move || accept_all(&listener, &is_stopping, &shared, &pool)
+            move || accept_all(&listener, kind, &is_stopping, &shared, &pool)
         })?;
         Ok(Self { listener, is_stopping, thread })
     }
@@ -97,7 +98,7 @@ impl Acceptor {
     }
 }
 
-fn accept_all(listener: &Socket, is_stopping: &AtomicBool, shared: &Arc<Shared>, pool: &Pool) {
+fn accept_all(listener: &Socket, kind: Listener, is_stopping: &AtomicBool, shared: &Arc<Shared>, pool: &Pool) {
     let mut was_refused = false;
     loop {
         let accepted = listener.accept();
@@ -108,7 +109,7 @@ fn accept_all(listener: &Socket, is_stopping: &AtomicBool, shared: &Arc<Shared>,
             Ok((socket, address)) => {
                 was_refused = false;
                 if let Some(peer) = address.as_socket() {
-                    admit(socket.into(), peer, shared, pool);
+                    admit(socket.into(), peer, kind, shared, pool);
                 }
             }
             // The peer gave up before we came to it.
@@ -124,13 +125,20 @@ fn accept_all(listener: &Socket, is_stopping: &AtomicBool, shared: &Arc<Shared>,
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, pool: &Pool) {
+fn admit(stream: TcpStream, peer: SocketAddr, kind: Listener, shared: &Arc<Shared>, pool: &Pool) {
     let config = shared.config();
-    let permit = match shared.admission.admit(peer.ip().to_canonical(), &config.limits) {
+    let is_relay = config.proxy_protocol.listeners.contains(&kind);
+    if is_relay && !config.proxy_protocol.trusts(peer.ip()) {
+        warn!("{peer}: refused, not one of proxy_protocol.from");
+        return;
+    }
+    // Behind a relay are many clients; each counts once it is announced.
+    let per_address = if is_relay { usize::MAX } else { config.limits.connections_per_address };
+    let mut permit = match Permit::new(shared, peer.ip().to_canonical(), per_address) {
         Ok(permit) => permit,
         Err(limit) => {
             warn!("{peer}: refused, {limit}");
-            return refuse(stream);
+            return refuse(stream, kind);
         }
     };
     if let Err(error) = socket::prepare_accepted(&SockRef::from(&stream), config.rtsp.send_buffer_size) {
@@ -141,19 +149,47 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, pool: &Pool)
     let shared = Arc::clone(shared);
     pool.execute(config.limits.connections, move || {
         let _token = token;
-        let _permit = Admitted { shared: &shared, permit };
-        match Connection::new(&shared, stream, peer) {
-            Ok(connection) => connection.run(),
-            Err(error) => warn!("{peer}: {error}"),
+        if let Err(error) = serve(&shared, stream, (peer, is_relay), kind, &mut permit) {
+            warn!("{peer}: {error}");
         }
     });
 }
 
-/// Tells a peer that there is no room; whether it hears that is its own affair.
-fn refuse(mut stream: TcpStream) {
+/// Serves a connection to its end.
+fn serve(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    (peer, is_relay): (SocketAddr, bool),
+    kind: Listener,
+    permit: &mut Permit,
+) -> io::Result<()> {
+    let tls = match kind {
+        Listener::Rtsp | Listener::Http => None,
+        Listener::Rtsps => Some(Tls::new(shared.tls().ok_or(io::ErrorKind::Unsupported)?)?),
+    };
+    let refusable = if is_relay { Some(stream.try_clone()?) } else { None };
+    let mut connection = Connection::new(shared, stream, peer, tls)?;
+    if let Some(stream) = refusable
+        && let Some(client) = connection.read_announcement()?
+    {
+        let per_address = shared.config().limits.connections_per_address;
+        if let Err(limit) = permit.move_to(client.ip(), per_address) {
+            warn!("{client}: refused, {limit}");
+            refuse(stream, kind);
+            return Ok(());
+        }
+    }
+    connection.run();
+    Ok(())
+}
+
+/// Tells a peer that there is no room; whether it hears that is its own affair. Within TLS it would cost a handshake.
+fn refuse(mut stream: TcpStream, kind: Listener) {
     const RESPONSE: &[u8] = b"RTSP/1.0 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n\r\n";
     let _ = stream.set_nonblocking(true);
-    let _ = stream.write(RESPONSE);
+    if kind != Listener::Rtsps {
+        let _ = stream.write(RESPONSE);
+    }
     let _ = stream.shutdown(Shutdown::Write);
 }
 
@@ -163,27 +199,19 @@ pub struct Admission {
     open: Leaf<HashMap<IpAddr, usize>>,
 }
 
-/// What was counted, to be given back.
-struct Permit(IpAddr);
-
-struct Admitted<'a> {
-    shared: &'a Shared,
-    permit: Permit,
-}
-
 impl Admission {
-    fn admit(&self, peer: IpAddr, limits: &Limits) -> Result<Permit, String> {
+    fn admit(&self, peer: IpAddr, in_all: usize, per_address: usize) -> Result<(), String> {
         self.open.with(|open| {
             let total: usize = open.values().sum();
             let from_peer = open.get(&peer).copied().unwrap_or(0);
-            if total >= limits.connections {
+            if total >= in_all {
                 return Err(format!("there are {total} connections already"));
             }
-            if from_peer >= limits.connections_per_address {
+            if from_peer >= per_address {
                 return Err(format!("there are {from_peer} connections from this address already"));
             }
             open.insert(peer, from_peer + 1);
-            Ok(Permit(peer))
+            Ok(())
         })
     }
 
@@ -199,9 +227,31 @@ impl Admission {
     }
 }
 
-impl Drop for Admitted<'_> {
+/// A connection that was counted; given back on drop.
+struct Permit {
+    shared: Arc<Shared>,
+    peer: IpAddr,
+}
+
+impl Permit {
+    fn new(shared: &Arc<Shared>, peer: IpAddr, per_address: usize) -> Result<Self, String> {
+        shared.admission.admit(peer, shared.config().limits.connections, per_address)?;
+        Ok(Self { shared: Arc::clone(shared), peer })
+    }
+
+    /// Counts it for another address.
+    fn move_to(&mut self, peer: IpAddr, per_address: usize) -> Result<(), String> {
+        // In all there are not more of them then.
+        self.shared.admission.admit(peer, usize::MAX, per_address)?;
+        let before = std::mem::replace(&mut self.peer, peer);
+        self.shared.admission.release(before);
+        Ok(())
+    }
+}
+
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.admission.release(self.permit.0);
+        self.shared.admission.release(self.peer);
     }
 }
 

@@ -10,6 +10,8 @@ use super::Server;
 const COUNT_MAX: usize = 100_000;
 /// Left out of a URL.
 const RTSP_PORT: u16 = 554;
+/// The same with TLS.
+const RTSPS_PORT: u16 = 322;
 
 /// What a person wants to know when a server has started.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct Banner {
     root: String,
     count: String,
     prefixes: Vec<String>,
+    secure_prefixes: Vec<String>,
     tunnel_port: Option<u16>,
 }
 
@@ -27,7 +30,8 @@ impl Banner {
         Self {
             root: server.root().display().to_string(),
             count: format!("{}{count}", if is_more { "more than " } else { "" }),
-            prefixes: prefixes(server.addresses()),
+            prefixes: prefixes("rtsp", RTSP_PORT, server.addresses()),
+            secure_prefixes: prefixes("rtsps", RTSPS_PORT, server.rtsps_addresses()),
             tunnel_port: server.http_addresses().first().map(SocketAddr::port),
         }
     }
@@ -38,7 +42,7 @@ impl fmt::Display for Banner {
         writeln!(f, "camreel {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(f, "serves {} recordings below {}", self.count, self.root)?;
         writeln!(f, "play them with any of")?;
-        for prefix in &self.prefixes {
+        for prefix in self.prefixes.iter().chain(&self.secure_prefixes) {
             writeln!(f, "  {prefix}FILE")?;
         }
         match self.tunnel_port {
@@ -49,7 +53,7 @@ impl fmt::Display for Banner {
 }
 
 /// The start of every URL under which the listening addresses can be reached.
-fn prefixes(addresses: &[SocketAddr]) -> Vec<String> {
+fn prefixes(scheme: &str, port_default: u16, addresses: &[SocketAddr]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut prefixes = Vec::new();
     for address in addresses {
@@ -60,8 +64,8 @@ fn prefixes(addresses: &[SocketAddr]) -> Vec<String> {
                 IpAddr::V4(host) => host.to_string(),
                 IpAddr::V6(host) => format!("[{host}]"),
             };
-            let port = if address.port() == RTSP_PORT { String::new() } else { format!(":{}", address.port()) };
-            prefixes.push(format!("rtsp://{host}{port}/"));
+            let port = if address.port() == port_default { String::new() } else { format!(":{}", address.port()) };
+            prefixes.push(format!("{scheme}://{host}{port}/"));
         }
     }
     prefixes

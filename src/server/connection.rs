@@ -1,18 +1,21 @@
 //! A connection, from its first byte to its last: read, decode, handle, write. One worker owns it.
 
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
-use super::Shared;
+use super::access::Login;
 use super::http::{self, Base64Decoder, Tunnel, Upgrade};
 use super::methods::{self, Reply, Then};
+use super::proxy_protocol::{self, Announced, Step};
 use super::session::Session;
 use super::streamer::{EndReason, Order};
+use super::tls::{self, Progress, Tls};
 use super::writer::ConnectionWriter;
+use super::{Shared, socket};
 use crate::config::Config;
 use crate::rtsp::{Decoder, Frame, Message, Request, Response};
 use crate::sync::Leaf;
@@ -29,6 +32,7 @@ pub struct Connection<'a> {
     pub(super) number: u64,
     pub(super) writer: Arc<ConnectionWriter>,
     own_number: u64,
+    own_writer: Arc<ConnectionWriter>,
     stream: TcpStream,
     decoder: Decoder,
     role: Role,
@@ -48,6 +52,8 @@ enum Role {
 /// What hangs on a connection, or on both halves of a tunnel.
 #[derive(Default)]
 pub struct Attached {
+    /// Who logged in.
+    login: Login,
     /// Sessions that requests on it named. As long as one lives, the connection may be silent.
     sessions: Leaf<Vec<Arc<Session>>>,
     /// Who uses which interleaved channels.
@@ -71,13 +77,13 @@ impl Channel {
 }
 
 impl<'a> Connection<'a> {
-    /// Takes over an accepted connection.
+    /// Takes over an accepted connection, to speak TLS on it first if that is given.
     ///
     /// # Errors
     /// When the socket cannot be used.
-    pub fn new(shared: &'a Arc<Shared>, stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
+    pub fn new(shared: &'a Arc<Shared>, stream: TcpStream, peer: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         let local = stream.local_addr()?.ip();
-        let writer = Arc::new(ConnectionWriter::new(stream.try_clone()?, shared.config().rtsp.write_timeout)?);
+        let writer = Arc::new(ConnectionWriter::new(stream.try_clone()?, tls, shared.config().rtsp.write_timeout)?);
         let number = shared.add_connection(&writer);
         debug!("{peer}: connected");
         Ok(Self {
@@ -86,12 +92,56 @@ impl<'a> Connection<'a> {
             local: local.to_canonical(),
             number,
             own_number: number,
+            own_writer: Arc::clone(&writer),
             writer,
             stream,
             decoder: Decoder::new(),
             role: Role::Plain,
             attached: Arc::default(),
         })
+    }
+
+    /// Reads the header by which a relay says for whom it connects. That is the client from then on; `None` when the
+    /// relay speaks for itself.
+    ///
+    /// # Errors
+    /// When there is none, or not in time.
+    pub fn read_announcement(&mut self) -> io::Result<Option<SocketAddr>> {
+        let deadline = Instant::now() + self.shared.config().rtsp.read_timeout;
+        let mut header = Vec::new();
+        loop {
+            match proxy_protocol::parse(&header).map_err(io::Error::other)? {
+                Step::Need(count) => self.read_more(&mut header, count, deadline)?,
+                Step::Done(Announced::Nobody) => return Ok(None),
+                Step::Done(Announced::Client(client)) => {
+                    debug!("{}: connected through {}", client, self.peer);
+                    self.peer = client;
+                    // The relay's own way to us need not lead to the client.
+                    self.local = socket::local_address_towards(client).unwrap_or(self.local);
+                    return Ok(Some(client));
+                }
+            }
+        }
+    }
+
+    /// Reads up to `count` bytes and appends them. Woken by bytes, by either side's shutdown, or by the deadline.
+    fn read_more(&self, header: &mut Vec<u8>, count: usize, deadline: Instant) -> io::Result<()> {
+        let late = || io::Error::new(ErrorKind::TimedOut, "no PROXY header in time");
+        let wait = deadline.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return Err(late());
+        }
+        self.stream.set_read_timeout(Some(wait))?;
+        let start = header.len();
+        header.resize(start + count, 0);
+        let read = match (&self.stream).read(&mut header[start..]) {
+            Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "closed within the PROXY header")),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(late()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            read => read,
+        }?;
+        header.truncate(start + read);
+        Ok(())
     }
 
     /// Serves it to its end. What was interleaved in it ends with it.
@@ -104,43 +154,72 @@ impl<'a> Connection<'a> {
     /// Reads and answers until there is a reason to end, which is returned in words.
     fn serve(&mut self) -> String {
         let mut buffer = [0; READ_LEN];
+        let mut plain = Vec::new();
         let mut last_read = Instant::now();
-        let mut message_began = None;
+        // A handshake must be complete in time just as a message must.
+        let mut progress = if self.own_writer.is_secure() { Progress::Handshaking } else { Progress::Open };
+        let mut message_began = (progress == Progress::Handshaking).then_some(last_read);
         loop {
             let config = self.shared.config();
             let Some(wait) = self.patience(&config, last_read, message_began) else {
-                return if message_began.is_some() { "a request was not completed" } else { "idle" }.to_owned();
+                let end = match (progress, message_began) {
+                    (Progress::Handshaking, _) => "the TLS handshake was not completed",
+                    (_, Some(_)) => "a request was not completed",
+                    (_, None) => "idle",
+                };
+                return end.to_owned();
             };
             // Woken by bytes, by the peer's or the server's shutdown, or by this.
             if let Err(error) = self.stream.set_read_timeout(Some(wait)) {
                 return error.to_string();
             }
-            match (&self.stream).read(&mut buffer) {
+            let bytes = match (&self.stream).read(&mut buffer) {
                 Ok(0) => return "by the client".to_owned(),
-                Ok(len) => {
-                    last_read = Instant::now();
-                    if let Err(end) = self.take_in(&buffer[..len]) {
-                        return end;
-                    }
-                }
+                Ok(len) => self.decrypt(&buffer[..len], &mut plain, &mut progress),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return error.to_string(),
-            }
-            if let Err(end) = self.handle_buffered() {
-                return end;
-            }
-            message_began = match (self.decoder.is_mid_message(), message_began) {
-                (true, None) => Some(last_read),
-                (true, began) => began,
-                (false, _) => None,
             };
+            let has_progressed = match bytes {
+                // Pieces of TLS records are no sign of life.
+                Ok([]) => false,
+                Ok(bytes) => {
+                    last_read = Instant::now();
+                    match self.take_in(bytes).and_then(|()| self.handle_buffered()) {
+                        Ok(has_progressed) => has_progressed,
+                        Err(end) => return end,
+                    }
+                }
+                Err(error) => return error.to_string(),
+            };
+            let is_under_way = match progress {
+                Progress::Handshaking => true,
+                Progress::Open => self.decoder.is_mid_message(),
+                Progress::Closed => return "by the client".to_owned(),
+            };
+            if has_progressed {
+                message_began = None;
+            }
+            message_began = is_under_way.then(|| message_began.unwrap_or(last_read));
         }
+    }
+
+    /// What bytes from the socket say, by way of `plain` if they are TLS.
+    fn decrypt<'b>(&self, bytes: &'b [u8], plain: &'b mut Vec<u8>, progress: &mut Progress) -> io::Result<&'b [u8]> {
+        if !self.own_writer.is_secure() {
+            return Ok(bytes);
+        }
+        plain.clear();
+        *progress = self.own_writer.decrypt(bytes, plain)?;
+        Ok(plain)
     }
 
     /// Gives bytes to the decoder, out of their tunnel if they came through one.
     fn take_in(&mut self, bytes: &[u8]) -> Result<(), String> {
         match &mut self.role {
+            Role::Plain if bytes.first() == Some(&tls::HANDSHAKE_RECORD) && !self.decoder.is_mid_message() => {
+                return Err("TLS on a port without it".to_owned());
+            }
             Role::Plain => self.decoder.push(bytes),
             Role::Outward => {}
             Role::Inward(base64) => {
@@ -164,11 +243,12 @@ impl<'a> Connection<'a> {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Handles the messages that have come whole.
-    fn handle_buffered(&mut self) -> Result<(), String> {
+    /// Handles the messages that have come whole; whether there was any.
+    fn handle_buffered(&mut self) -> Result<bool, String> {
+        let mut has_progressed = false;
         loop {
             match self.decoder.decode() {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(has_progressed),
                 Ok(Some(Message::Frame(frame))) => self.receive_frame(&frame),
                 // We ask clients nothing, so there is nothing that this could answer.
                 Ok(Some(Message::Response(_))) => {}
@@ -179,6 +259,7 @@ impl<'a> Connection<'a> {
                     return Err(error.to_string());
                 }
             }
+            has_progressed = true;
         }
     }
 
@@ -247,10 +328,26 @@ impl<'a> Connection<'a> {
 
     /// The start of our URLs as this client reaches us, for requests that name no host.
     pub(super) fn local_origin(&self) -> String {
+        let scheme = if self.is_secure() { "rtsps" } else { "rtsp" };
         match self.stream.local_addr() {
-            Ok(address) => format!("rtsp://{}", SocketAddr::new(self.local, address.port())),
-            Err(_) => "rtsp://localhost".to_owned(),
+            Ok(address) => format!("{scheme}://{}", SocketAddr::new(self.local, address.port())),
+            Err(_) => format!("{scheme}://localhost"),
         }
+    }
+
+    /// Whether nobody on the way can read along.
+    pub(super) fn is_secure(&self) -> bool {
+        self.own_writer.is_secure()
+    }
+
+    /// Who logged in on this connection.
+    pub(super) fn login(&self) -> &Login {
+        &self.attached.login
+    }
+
+    /// Whether a request on this connection named the session before.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.attached.sessions.with(|sessions| sessions.iter().any(|session| session.id == id))
     }
 
     /// A request on this connection named `session`.
@@ -286,12 +383,11 @@ impl<'a> Connection<'a> {
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         self.shared.remove_connection(self.own_number);
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.own_writer.close();
         if matches!(self.role, Role::Inward(_)) {
             // The client may go on with another POST; all ends with the outward half.
             return;
         }
-        self.writer.shutdown();
         self.shared.tunnels.remove(self.own_number);
         for session in self.attached.sessions.with(std::mem::take) {
             let is_interleaved_here = session

@@ -2,13 +2,17 @@
 //! their times are `player`'s.
 
 mod acceptor;
+mod access;
 mod banner;
 mod connection;
+mod group;
 mod http;
 mod methods;
+mod proxy_protocol;
 mod session;
 mod socket;
 mod streamer;
+mod tls;
 mod transport;
 mod writer;
 
@@ -22,14 +26,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use crate::library::Library;
 use crate::sync::Leaf;
 use acceptor::{Acceptor, Admission, Pool};
+use access::Access;
 pub use banner::Banner;
+use group::Groups;
 use http::Tunnels;
 pub use methods::describe;
 use session::Registry;
@@ -40,21 +46,32 @@ use writer::ConnectionWriter;
 /// How long [`Server::stop`] waits for threads that have been told to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// How much of that the goodbyes may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a thread may take to listen while others wait for their goodbye.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// What all threads share.
 pub struct Shared {
     config: Leaf<Arc<Config>>,
     library: Library,
     registry: Registry,
+    groups: Groups,
     admission: Admission,
     /// The writing halves of all connections, to end them.
     connections: Leaf<HashMap<u64, Arc<ConnectionWriter>>>,
     next_connection: AtomicU64,
     tunnels: Tunnels,
     udp_ports: UdpPorts,
+    access: Access,
+    /// Certificate and key, if there are any.
+    tls: Leaf<Option<Arc<rustls::ServerConfig>>>,
     /// Who we are in RTCP (RFC 3550 section 6.5.1).
     cname: String,
     /// Every worker and streaming thread holds a clone; when the last is dropped, all have ended.
     threads: Leaf<Option<Sender<Infallible>>>,
+    /// Disconnected once the server stops.
+    stopping: Receiver<Infallible>,
 }
 
 impl Shared {
@@ -66,6 +83,16 @@ impl Shared {
     /// A token that a thread holds while it runs; `None` once the server stops.
     fn thread_token(&self) -> Option<Sender<Infallible>> {
         self.threads.with(|threads| threads.clone())
+    }
+
+    /// Certificate and key as they are now.
+    fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.tls.with(|tls| tls.clone())
+    }
+
+    /// Waits, but no longer than the server runs.
+    fn hold(&self, time: Duration) {
+        let _ = self.stopping.recv_timeout(time);
     }
 
     fn add_connection(&self, writer: &Arc<ConnectionWriter>) -> u64 {
@@ -85,14 +112,17 @@ pub struct Server {
     acceptors: Vec<Acceptor>,
     addresses: Vec<SocketAddr>,
     http_addresses: Vec<SocketAddr>,
+    rtsps_addresses: Vec<SocketAddr>,
     all_threads_ended: Receiver<Infallible>,
+    /// Dropped to wake those who wait for nothing else.
+    running: Sender<Infallible>,
 }
 
 impl Server {
     /// Binds the ports and starts to serve.
     ///
     /// # Errors
-    /// When the root cannot be read or no port binds.
+    /// When the root, the certificate or the key cannot be read or no port binds.
     pub fn start(config: Config) -> anyhow::Result<Self> {
         raise_open_files_limit();
         let library = Library::new(&config)?;
@@ -109,30 +139,47 @@ impl Server {
                 Vec::new()
             }
         };
+        let tls = tls::load(&config.rtsps)?;
+        let rtsps_listeners = match tls {
+            Some(_) => {
+                acceptor::bind_first(&config.rtsps.ports, &config.rtsp.bind).context("cannot listen for RTSPS")?
+            }
+            None => Vec::new(),
+        };
         let (threads, all_threads_ended) = crossbeam_channel::bounded(0);
+        let (running, stopping) = crossbeam_channel::bounded(0);
+        let (groups, unmanaged) = Groups::new(&config.channels);
         let shared = Arc::new(Shared {
             config: Leaf::new(Arc::new(config)),
             library,
             registry: Registry::default(),
+            groups,
             admission: Admission::default(),
             connections: Leaf::default(),
             next_connection: AtomicU64::new(1),
             tunnels: Tunnels::default(),
             udp_ports: UdpPorts::new(),
+            tls: Leaf::new(tls),
+            access: Access::new(session::random(), Instant::now()),
             cname: host_name(),
             threads: Leaf::new(Some(threads)),
+            stopping,
         });
+        for group in unmanaged {
+            group.start(&shared).context("cannot start a thread for a channel")?;
+        }
         let pool = Arc::new(Pool::new());
         let local = |listeners: &[socket2::Socket]| -> Vec<SocketAddr> {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()?.as_socket()).collect()
         };
         let (addresses, http_addresses) = (local(&listeners), local(&http_listeners));
-        let acceptors = listeners
-            .into_iter()
-            .chain(http_listeners)
-            .map(|listener| Acceptor::start(listener, Arc::clone(&shared), Arc::clone(&pool)))
+        let rtsps_addresses = local(&rtsps_listeners);
+        let kinds = [(Listener::Rtsp, listeners), (Listener::Http, http_listeners), (Listener::Rtsps, rtsps_listeners)];
+        let all = kinds.into_iter().flat_map(|(kind, sockets)| sockets.into_iter().map(move |socket| (kind, socket)));
+        let acceptors = all
+            .map(|(kind, socket)| Acceptor::start(socket, kind, Arc::clone(&shared), Arc::clone(&pool)))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { shared, acceptors, addresses, http_addresses, all_threads_ended })
+        Ok(Self { shared, acceptors, addresses, http_addresses, rtsps_addresses, all_threads_ended, running })
     }
 
     /// Where it listens for RTSP.
@@ -143,6 +190,11 @@ impl Server {
     /// Where it listens for RTSP tunnelled over HTTP.
     pub fn http_addresses(&self) -> &[SocketAddr] {
         &self.http_addresses
+    }
+
+    /// Where it listens for RTSP within TLS.
+    pub fn rtsps_addresses(&self) -> &[SocketAddr] {
+        &self.rtsps_addresses
     }
 
     /// The folder that is served.
@@ -159,11 +211,21 @@ impl Server {
     pub fn reconfigure(&self, new: Config) {
         let old = self.shared.config();
         let fixed = |config: &Config| {
-            let Config { root, follow_symlinks, rtsp, http, log, .. } = config.clone();
-            (root, follow_symlinks, rtsp.ports, rtsp.bind, http.ports, log.destinations, log.file)
+            let Config { root, follow_symlinks, rtsp, http, rtsps, log, channels, .. } = config.clone();
+            let rtsps = rtsps.files().map(|_| rtsps.ports.clone());
+            let rtsp = (rtsp.ports, rtsp.bind);
+            (root, follow_symlinks, rtsp, http.ports, rtsps, log.destinations, log.file, channels)
         };
         if fixed(&old) != fixed(&new) {
-            warn!("root, follow_symlinks, ports, bind, log destinations and log file change only at the next start");
+            warn!(
+                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations, log file and channels change only at the next start"
+            );
+        }
+        // Read again even if the names are the same: certificates are renewed in place.
+        match tls::load(&new.rtsps) {
+            Ok(Some(tls)) => self.shared.tls.with(|known| *known = Some(tls)),
+            Ok(None) => {}
+            Err(error) => warn!("certificate and key kept as they were: {error:#}"),
         }
         log::set_max_level(new.log.level);
         self.shared.config.with(|config| *config = Arc::new(new));
@@ -177,22 +239,44 @@ impl Server {
         for acceptor in self.acceptors {
             acceptor.stop();
         }
+        drop(self.running);
         // Whoever waits for a client that takes no data must be woken by ending the connection; the others should
         // still get their goodbye through it. So first all sessions that listen, each within a moment.
-        for session in self.shared.registry.all() {
-            let _ = session.order_now(Order::End(EndReason::Shutdown, None));
-        }
+        say_goodbye(&self.shared.registry);
         self.shared.threads.with(Option::take);
         let connections = self.shared.connections.with(|connections| connections.drain().collect::<Vec<_>>());
         for (_, writer) in connections {
             writer.shutdown();
         }
         for session in self.shared.registry.all() {
-            let _ = session.order(Order::End(EndReason::Shutdown, None));
+            let _ = session.order_by(Order::End(EndReason::Shutdown, None), deadline);
         }
         let ended = self.all_threads_ended.recv_deadline(deadline);
-        matches!(ended, Err(crossbeam_channel::RecvTimeoutError::Disconnected))
+        matches!(ended, Err(RecvTimeoutError::Disconnected))
     }
+}
+
+/// Ends all sessions whose threads listen, and waits until their goodbyes are out.
+fn say_goodbye(registry: &Registry) {
+    let deadline = Instant::now() + GOODBYE_TIMEOUT;
+    let mut answers = Vec::new();
+    for session in registry.all() {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        if session.order_by(Order::End(EndReason::Shutdown, Some(reply)), deadline.min(Instant::now() + MOMENT)) {
+            answers.push(answer);
+        }
+    }
+    for answer in answers {
+        let _ = answer.recv_deadline(deadline);
+    }
+}
+
+/// Looks for what would keep a server from starting, as far as files other than the configuration tell.
+///
+/// # Errors
+/// What that is.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    tls::load(&config.rtsps).map(drop)
 }
 
 /// Five descriptors for each viewer: the usual soft limit of 1024 would end at 200.

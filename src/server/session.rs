@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
+use super::group::Call;
 use super::streamer::Order;
 use crate::media::Recording;
 use crate::rtp::rtcp;
@@ -16,6 +17,9 @@ use crate::sync::Leaf;
 
 /// How long an order may wait for the streaming thread, which may be waiting for a slow client in turn.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// When to look again at a session that needs no sign of life.
+const UNATTENDED_WAIT: Duration = Duration::from_secs(3600);
 
 /// One viewer of one recording.
 pub struct Session {
@@ -27,13 +31,24 @@ pub struct Session {
     pub recording: Arc<dyn Recording>,
     /// The client's address.
     pub peer: IpAddr,
-    /// To the streaming thread; a rendezvous, so that no order is left with a thread that has ended.
-    orders: Sender<Order>,
+    /// Who logged in for it; `None` where nobody has to.
+    user: Option<String>,
+    orders: Orders,
     state: Leaf<SessionState>,
     /// Nanoseconds from `born` to the last sign of life.
     last_sign: AtomicU64,
     born: Instant,
     has_ended: AtomicBool,
+    /// It needs no sign of life.
+    is_unattended: bool,
+}
+
+/// Who carries out a session's orders. Always a rendezvous, so that no order is left with a thread that has ended.
+pub enum Orders {
+    /// Its own streaming thread.
+    Streamer(Sender<Order>),
+    /// The manager of the group that it is a viewer of.
+    Group(Sender<Call>),
 }
 
 /// What changes of a session.
@@ -59,19 +74,46 @@ pub struct SetUpTrack {
 }
 
 impl Session {
-    /// A session whose streaming thread takes `orders`.
-    pub fn new(id: String, file: PathBuf, recording: Arc<dyn Recording>, peer: IpAddr, orders: Sender<Order>) -> Self {
+    /// A session of a client.
+    pub fn new(
+        id: String,
+        file: PathBuf,
+        recording: Arc<dyn Recording>,
+        (peer, user): (IpAddr, Option<String>),
+        orders: Orders,
+    ) -> Self {
         let tracks = vec![None; recording.tracks().len()];
         Self {
             id,
             file,
             recording,
             peer,
+            user,
             orders,
             state: Leaf::new(SessionState { tracks, is_playing: false }),
             last_sign: AtomicU64::new(0),
             born: Instant::now(),
             has_ended: AtomicBool::new(false),
+            is_unattended: false,
+        }
+    }
+
+    /// The same, but it does not end for want of a sign of life.
+    pub fn unattended(self) -> Self {
+        Self { is_unattended: true, ..self }
+    }
+
+    /// Whether it is a viewer of a group, whose stream others may watch as well.
+    pub fn is_in_group(&self) -> bool {
+        matches!(self.orders, Orders::Group(_))
+    }
+
+    /// Whether a request of this user, or where nobody logs in, from this address, may use it. An id that leaked is
+    /// of no use to anybody else (CVE-2026-41470 of LIVE555: sessions of others could be played and torn down).
+    pub fn belongs_to(&self, user: Option<&str>, peer: IpAddr) -> bool {
+        match &self.user {
+            Some(owner) => user == Some(owner),
+            None => user.is_none() && peer == self.peer,
         }
     }
 
@@ -87,20 +129,25 @@ impl Session {
 
     /// When the session ends unless another sign of life comes within `timeout` of the last.
     pub fn deadline(&self, timeout: Duration) -> Instant {
+        if self.is_unattended {
+            return Instant::now() + UNATTENDED_WAIT;
+        }
         self.born + Duration::from_nanos(self.last_sign.load(Ordering::Relaxed)) + timeout
     }
 
     /// Gives an order. False when the session has ended, or its thread did not take it in time.
     #[must_use]
     pub fn order(&self, order: Order) -> bool {
-        self.orders.send_timeout(order, ORDER_TIMEOUT).is_ok()
+        self.order_by(order, Instant::now() + ORDER_TIMEOUT)
     }
 
-    /// As [`Self::order`], but only if the thread takes it within a moment.
+    /// As [`Self::order`], but only if the thread takes it by then.
     #[must_use]
-    pub fn order_now(&self, order: Order) -> bool {
-        const MOMENT: Duration = Duration::from_millis(20);
-        self.orders.send_timeout(order, MOMENT).is_ok()
+    pub fn order_by(&self, order: Order, deadline: Instant) -> bool {
+        match &self.orders {
+            Orders::Streamer(orders) => orders.send_deadline(order, deadline).is_ok(),
+            Orders::Group(calls) => calls.send_deadline(Call::Of(self.id.clone(), order), deadline).is_ok(),
+        }
     }
 
     /// As [`Self::order`], with the thread's answer.

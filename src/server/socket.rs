@@ -1,7 +1,7 @@
 //! Socket options that the standard library does not have.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -23,6 +23,15 @@ pub fn listen(address: SocketAddr) -> io::Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
+}
+
+/// The address of ours that packets to `peer` leave from; `None` when there is no way to it.
+pub fn local_address_towards(peer: SocketAddr) -> Option<IpAddr> {
+    let any = if peer.is_ipv4() { IpAddr::from([0, 0, 0, 0]) } else { IpAddr::from([0_u16; 8]) };
+    // Nothing is sent: connecting a datagram socket only looks up the route.
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip().to_canonical())
 }
 
 /// Enlarges the send buffer to `wanted` bytes or as near as the kernel agrees, halving the step each time it does not.

@@ -2,20 +2,28 @@
 //! disk and socket. It waits in one place, for the next packet's time or an order, whichever comes first.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, info, warn};
 
-use super::session::{Registry, Session};
+use super::session::{Session, random};
 use super::transport::Transport;
 use super::{Shared, panic_text};
+use crate::config::Config;
 use crate::media;
-use crate::player::{PlayError, PlayPoint, PlayRequest, Player, Step};
+use crate::player::{Pacing, PlayError, PlayPoint, PlayRequest, Player, Step};
 use crate::rtp::{Payloader, RtpStream, rtcp};
 use crate::time::{MediaTime, NtpTime};
 
+/// Stack of a streaming thread, in bytes. Only what is touched takes memory.
+const STACK_LEN: usize = 256 << 10;
+/// Timestamps start in the lower half, so that none wraps within the first hours, which confuses FFmpeg; and not at
+/// 0, which it takes for "unknown".
+const FIRST_RTPTIME_MASK: u32 = 0x7fff_ffff;
 /// RTCP goes out, and is looked for, at least so often (RFC 3550 section 6.2; receivers expect 5 s or less).
 const RTCP_INTERVAL: Duration = Duration::from_millis(4500);
 /// The longest RTCP packet that is read, in bytes.
@@ -55,6 +63,39 @@ pub struct NewTrack {
     pub first_rtptime: u32,
 }
 
+impl NewTrack {
+    /// A track whose packets start at random numbers (RFC 3550 section 5.1) and have this SSRC.
+    pub fn new(
+        track: usize,
+        transport: Box<dyn Transport>,
+        payloader: Box<dyn Payloader>,
+        ssrc: u32,
+        config: &Config,
+    ) -> Self {
+        let (payload_type, sequence) = (payload_type(&*payloader, track), u16::from_ne_bytes(random()));
+        let stream = RtpStream::new(payload_type, ssrc, sequence, config.rtp.udp_max_payload_size);
+        let first_rtptime = u32::from_ne_bytes(random()) & FIRST_RTPTIME_MASK | 1;
+        Self { track, transport, payloader, stream, first_rtptime }
+    }
+}
+
+/// The payload type of a track: the format's own, or one of the dynamic range (RFC 3551 section 6).
+pub fn payload_type(payloader: &dyn Payloader, track: usize) -> u8 {
+    payloader.static_payload_type().unwrap_or(96 + (track % 32) as u8)
+}
+
+/// How the configuration wants samples to be spread over time.
+pub fn pacing(config: &Config) -> Pacing {
+    Pacing {
+        lead: config.rtp.lead,
+        scale_max: config.play.scale_max,
+        speed_max: config.play.speed_max,
+        picture_rate_max: config.play.picture_rate_max,
+        key_frame_rate_max: config.play.key_frame_rate_max,
+        ..Pacing::default()
+    }
+}
+
 /// Why a session ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndReason {
@@ -82,10 +123,24 @@ impl fmt::Display for EndReason {
     }
 }
 
+/// Starts a session's streaming thread.
+///
+/// # Errors
+/// When there can be none, or the server stops.
+pub fn spawn(shared: &Arc<Shared>, session: &Arc<Session>, player: Player, orders: Receiver<Order>) -> io::Result<()> {
+    let token = shared.thread_token().ok_or_else(|| io::Error::other("the server stops"))?;
+    let (shared, session) = (Arc::clone(shared), Arc::clone(session));
+    thread::Builder::new().name("streamer".to_owned()).stack_size(STACK_LEN).spawn(move || {
+        let _token = token;
+        run(&shared, &session, player, orders);
+    })?;
+    Ok(())
+}
+
 /// Runs a session's streaming thread to its end. The session is out of the registry when this returns, even if it
 /// panicked.
-pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
-    let _leave = Leave { registry: &shared.registry, session };
+fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Receiver<Order>) {
+    let _leave = Leave { shared, session };
     let streamer = Streamer::new(shared, session, player, orders);
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || streamer.run()));
     if let Err(panic) = ended {
@@ -99,16 +154,21 @@ pub fn run(shared: &Shared, session: &Arc<Session>, player: Player, orders: Rece
     }
 }
 
-/// Takes the session out of the registry, whatever happens.
+/// Takes the session out of the registry, so that who is told of its end finds its place and its channels free.
+fn leave(shared: &Shared, session: &Session) {
+    session.mark_ended();
+    shared.registry.remove(&session.id);
+}
+
+/// The same, whatever happens.
 struct Leave<'a> {
-    registry: &'a Registry,
+    shared: &'a Shared,
     session: &'a Session,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        self.session.mark_ended();
-        self.registry.remove(&self.session.id);
+        leave(self.shared, self.session);
     }
 }
 
@@ -184,9 +244,10 @@ impl<'a> Streamer<'a> {
                     match self.orders.recv_deadline(due.min(self.next_rtcp).min(deadline)) {
                         Ok(order) => Some(order),
                         Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => None,
-                        // Another sign of life may have come since the deadline was read.
-                        Err(RecvTimeoutError::Timeout) if Instant::now() < self.deadline() => None,
+                        // Another sign of life may have come since the deadline was read, or may lie in a socket.
+                        Err(RecvTimeoutError::Timeout) if self.has_sign_of_life() => None,
                         Err(RecvTimeoutError::Timeout) => {
+                            leave(self.shared, self.session);
                             self.say_goodbye_to_all();
                             break EndReason::TimedOut;
                         }
@@ -201,6 +262,11 @@ impl<'a> Streamer<'a> {
             }
         };
         self.end(&reason);
+    }
+
+    fn has_sign_of_life(&mut self) -> bool {
+        self.receive_all_rtcp();
+        Instant::now() < self.deadline()
     }
 
     fn deadline(&self) -> Instant {
@@ -233,7 +299,7 @@ impl<'a> Streamer<'a> {
                 Ok(None)
             }
             Ok(Step::Paused) => {
-                self.session.with_state(|state| state.is_playing = false);
+                self.note_playing();
                 Ok(None)
             }
             Ok(Step::Ended) => {
@@ -282,6 +348,7 @@ impl<'a> Streamer<'a> {
                 let _ = reply.send(());
             }
             Order::End(reason, reply) => {
+                leave(self.shared, self.session);
                 if reason != EndReason::ConnectionClosed {
                     self.say_goodbye_to_all();
                 }
@@ -314,9 +381,7 @@ impl<'a> Streamer<'a> {
     /// Sends a report on every track that plays, and reads what the clients sent.
     fn exchange_rtcp(&mut self, now: Instant) {
         self.next_rtcp = now + RTCP_INTERVAL;
-        for track in 0..self.transports.len() {
-            self.receive_rtcp(track);
-        }
+        self.receive_all_rtcp();
         if self.player.is_playing() {
             let active: Vec<usize> = self.player.active_tracks().collect();
             active.into_iter().for_each(|track| self.report(track, now, rtcp::sender_report));
@@ -344,6 +409,10 @@ impl<'a> Streamer<'a> {
         write(&mut self.rtcp_buffer, ntp, rtptime, stream, &self.shared.cname);
         // A broken connection shows with the next packet, or is already known.
         let _ = transport.send_rtcp(&self.rtcp_buffer);
+    }
+
+    fn receive_all_rtcp(&mut self) {
+        (0..self.transports.len()).for_each(|track| self.receive_rtcp(track));
     }
 
     fn receive_rtcp(&mut self, track: usize) {

@@ -86,6 +86,15 @@ impl Client {
         Self { stream, bytes: Vec::new(), frames: VecDeque::new(), next_cseq: 1 }
     }
 
+    /// With the least room for what it does not read.
+    pub fn connect_narrow(address: &str) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let address: std::net::SocketAddr = address.parse().expect("an address");
+        socket.connect(&address.into()).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        Self { stream: socket.into(), bytes: Vec::new(), frames: VecDeque::new(), next_cseq: 1 }
+    }
+
     /// The socket itself.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
@@ -276,4 +285,43 @@ pub fn frame_bytes(channel: u8, data: &[u8]) -> Vec<u8> {
     bytes.extend((data.len() as u16).to_be_bytes());
     bytes.extend(data);
     bytes
+}
+
+impl Client {
+    /// SETUP of a track over this connection, in a new session or in one there is.
+    #[track_caller]
+    pub fn set_up(&mut self, url: &str, track: usize, session: Option<&str>) -> Response {
+        let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1);
+        self.set_up_by(url, track, session, &transport)
+    }
+
+    /// SETUP of a track by this Transport header.
+    #[track_caller]
+    pub fn set_up_by(&mut self, url: &str, track: usize, session: Option<&str>, transport: &str) -> Response {
+        let session = session.map(|id| format!("Session: {id}"));
+        let headers: Vec<&str> = [Some(transport), session.as_deref()].into_iter().flatten().collect();
+        self.request("SETUP", &format!("{url}/trackID={track}"), &headers).ok()
+    }
+
+    /// A request on a session.
+    #[track_caller]
+    pub fn in_session(&mut self, method: &str, url: &str, session: &str) -> Response {
+        self.request(method, url, &[&format!("Session: {session}")])
+    }
+
+    /// SETUP of both tracks over this connection, and PLAY; the session's id.
+    #[track_caller]
+    pub fn play_both(&mut self, url: &str) -> String {
+        let session = self.set_up(url, 0, None).session();
+        self.set_up(url, 1, Some(&session));
+        self.in_session("PLAY", url, &session).ok();
+        session
+    }
+}
+
+/// Whether the server at `address` knows the session.
+pub fn is_alive(address: &str, session: &str) -> bool {
+    let status = Client::connect(address).in_session("OPTIONS", "*", session).status();
+    assert!([200, 454].contains(&status), "{status}");
+    status == 200
 }

@@ -252,6 +252,7 @@ impl Speaker {
     /// - `starts CHANNEL SEQ RTPTIME`: the first RTP packet on this channel behind the last answer has these.
     /// - `follows CHANNEL SEQ`: the first RTP packet on this channel behind the last answer has this sequence number.
     /// - `frames CHANNEL COUNT`: waits for so many more packets on this channel, whose numbers follow each other.
+    /// - `only CHANNEL ...`: of the frames that came and were not looked at, all are on these channels.
     /// - `sender-report CHANNEL`: waits for one.
     /// - `bye CHANNEL`: waits for the goodbye on this channel.
     /// - `silence MILLISECONDS`: all frames that came are forgotten, and no further one comes.
@@ -309,6 +310,12 @@ impl Speaker {
                         return Err(format!("{next:?} follows {last:?}"));
                     }
                     last = Some(next);
+                }
+            }
+            ["only", channels @ ..] => {
+                let channels: Vec<u8> = channels.iter().map(|word| number(word) as u8).collect();
+                if let Some(other) = self.client().frames.iter().find(|frame| !channels.contains(&frame.channel)) {
+                    return Err(format!("{other:?} came"));
                 }
             }
             ["sender-report", channel] => {

@@ -1,13 +1,22 @@
 //! What the server says to what clients say: golden dialogues as text in `dialogues/`, and around them what takes a
-//! second socket, a clock or a signal.
+//! second socket, a clock or a signal. `DIALOGUE=play cargo test --test conversations dialogues` speaks only those with
+//! that in their names.
 
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
 mod dialogue;
+mod files;
+mod hostile;
 mod media;
+mod patience;
+mod process;
+mod tunnel;
+mod udp;
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Server, for_all};
 use dialogue::Dialogue;
@@ -42,6 +51,16 @@ fn the_server_answers_as_the_dialogues_say() {
     });
     let responses: usize = dialogues.iter().map(Dialogue::response_count).sum();
     println!("{} dialogues with {responses} responses", dialogues.len());
+}
+
+/// Waits until the server has logged something: it may do so only after its client has noticed.
+#[track_caller]
+fn expect_log(server: &Server, said: &str) {
+    let deadline = Instant::now() + client::PATIENCE;
+    while !server.log().contains(said) {
+        assert!(Instant::now() < deadline, "{said:?} is not in\n{}", server.log());
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The last lines of a log.

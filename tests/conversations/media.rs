@@ -25,6 +25,11 @@ impl Media {
         self.folder.path().join("root")
     }
 
+    /// Adds one that a connection is soon full of: 10 MB a second, where the kernel may keep 4.
+    pub fn add_heavy(&self) {
+        fs::write(self.root().join("heavy.mkv"), matroska(2, 400_000)).expect("recordings can be written");
+    }
+
     fn make(&self) -> std::io::Result<()> {
         let root = self.root();
         fs::create_dir_all(root.join("day/cam 1"))?;
@@ -42,7 +47,6 @@ impl Media {
             fs::write(root.join(name), &cam)?;
         }
         fs::write(root.join("long.mkv"), matroska(60, 150))?;
-        fs::write(root.join("heavy.mkv"), matroska(10, 60_000))?;
         let video = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/media/open_gop_bframes.h264");
         fs::copy(&video, root.join("one.264"))?;
         fs::copy(&video, root.join("one.mkv"))?;
@@ -149,8 +153,10 @@ fn uint(id: u32, value: u64) -> Vec<u8> {
 /// An EBML element with a length of 4 bytes.
 fn element(id: u32, content: impl Content) -> Vec<u8> {
     let content = content.bytes();
-    let id = id.to_be_bytes().into_iter().skip_while(|byte| *byte == 0);
-    id.chain((0x1000_0000 | content.len() as u32).to_be_bytes()).chain(content).collect()
+    let mut bytes: Vec<u8> = id.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+    bytes.extend_from_slice(&(0x1000_0000 | content.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(&content);
+    bytes
 }
 
 /// Bytes, or elements one after the other.

@@ -125,7 +125,7 @@ pub const CLIPS: &[Clip] = &[
     clip("late_video.mp4", H264, Audio::Aac, &["-itsoffset 0.3 -i @faststart.mp4 -i @aac.m4a", COPY_BOTH]),
     clip("late_audio.mp4", H264, Audio::Aac, &["-i @faststart.mp4 -itsoffset 0.7 -i @aac.m4a", COPY_BOTH]),
     clip("aac.m4a", None, Audio::Aac, &[TONE_48K, AAC_STEREO]),
-    clip("large_pictures.mp4", H264, Audio::None, &[PICTURE_1080P, X264, "-bf 0 -b:v 4M"]),
+    clip("large_pictures.mp4", H264, Audio::None, &[PICTURE_1080P, X264, "-bf 0 -b:v 1500k"]),
     clip("twelve_seconds.mp4", H264, Audio::Aac, &[PICTURE_12S, TONE_12S, X264, B_FRAMES, AAC]),
     // QuickTime, with the sound that cameras put there.
     clip("mu_law.mov", H264, MU_LAW, &[PICTURE, TONE_8K, X264, NO_B, "-c:a pcm_mulaw"]),

@@ -9,6 +9,7 @@ mod common;
 mod ffmpeg;
 mod frames;
 mod gstreamer;
+mod strict;
 
 use std::time::Duration;
 
@@ -157,6 +158,37 @@ fn gstreamer_times_agree(server: &Server, clip: &Clip) -> Result<(), String> {
         compare(what, want, got, clock)?;
     }
     Ok(())
+}
+
+#[test]
+fn retina_has_nothing_to_object_to_and_sees_the_times_of_the_file() {
+    let server = Server::start(&shelf().folder);
+    let clips = CLIPS.iter().filter(|clip| strict::understands(clip) && !clip.preroll);
+    let rows: Vec<_> = clips.flat_map(|clip| [(clip, Transport::Tcp), (clip, Transport::Udp)]).collect();
+    for_all(&rows, AT_ONCE, |(clip, transport)| {
+        retina_agrees(&server, clip, *transport)
+            .map_err(|failure| format!("{} over {transport:?}: {failure}", clip.name))
+    });
+}
+
+/// Whether retina gets every frame of `clip` at the time that ffmpeg reads in its file.
+fn retina_agrees(server: &Server, clip: &Clip, transport: Transport) -> Result<(), String> {
+    let played = strict::play_url(&server.url(clip.name), transport, LIMIT)?;
+    let expected = shelf().expected(clip);
+    let wanted = |frames: &[frames::Frame]| frames.iter().filter_map(|frame| frame.pts).collect::<Vec<i64>>();
+    if clip.video.is_some() {
+        let mut want = wanted(&expected.video);
+        // Of a single track, retina counts from the first packet.
+        if matches!((clip.audio, clip.clock), (Audio::None, _) | (_, Clock::Relative)) {
+            let first = want[0];
+            want.iter_mut().for_each(|time| *time -= first);
+        }
+        strict::compare_times("video", &want, &played.video)?;
+    }
+    match clip.audio {
+        Audio::Aac => strict::compare_times("audio", &wanted(&expected.audio), &played.audio),
+        Audio::None | Audio::Opus | Audio::Pcm(_) => Ok(()),
+    }
 }
 
 #[test]

@@ -321,6 +321,8 @@ fn a_pause_amid_the_bursts_of_a_key_frame_loses_none_of_it() {
     assert_eq!(point.tracks, [(0, FIRST_SEQUENCE.wrapping_add(90), FIRST_RTPTIME)], "the next packet's number");
     viewer.watch(Until::Event);
     assert_eq!(viewer.got.len(), 202);
+    let begun: Vec<usize> = viewer.begun.iter().map(|(before, ..)| *before).collect();
+    assert_eq!(begun, [0, 90], "a report before the first packet after each PLAY");
     viewer.check_sequence();
 }
 

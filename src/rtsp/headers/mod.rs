@@ -1,7 +1,7 @@
 //! The headers of a message, and the ones that mean something to us, each in a file of its own with its clause.
 //!
 //! A header that is a value of its own has a type with `FromStr` (what a client sends) and `Display` (what we write).
-//! Those that are a number or a list of words are in [`numbers`] and [`lists`]. Authorization is not here.
+//! Those that are a number or a list of words are in [`numbers`] and [`lists`]. Authorization is in [`super::auth`].
 
 pub mod date;
 pub mod lists;
@@ -95,7 +95,7 @@ impl HeaderError {
 }
 
 /// Splits at `separator`, but not within double quotes. Pieces come trimmed, empty ones not at all.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(super) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     text.split(move |c| {
         quoted ^= c == '"';
@@ -106,7 +106,7 @@ fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 /// Takes the double quotes off a value that has them.
-fn unquote(text: &str) -> &str {
+pub(super) fn unquote(text: &str) -> &str {
     text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
 }
 

@@ -171,8 +171,8 @@ impl fmt::Display for TransportSpec {
         parameter(f, "destination", self.destination.as_ref())?;
         parameter(f, "source", self.source.as_ref())?;
         parameter(f, "interleaved", self.interleaved)?;
-        parameter(f, "client_port", self.client_port)?;
-        parameter(f, "server_port", self.server_port)?;
+        parameter(f, "client_port", self.client_port.map(|ports| self.protocol.ports(ports)))?;
+        parameter(f, "server_port", self.server_port.map(|ports| self.protocol.ports(ports)))?;
         parameter(f, "port", self.port)?;
         parameter(f, "ttl", self.ttl)?;
         parameter(f, "layers", self.layers)?;
@@ -202,6 +202,16 @@ impl Protocol {
             "MP2T/H2221/UDP" => Self::Mp2tUdp,
             _ => Self::Other(text.to_owned()),
         }
+    }
+
+    /// Whether there is RTP in it.
+    pub fn is_rtp(&self) -> bool {
+        matches!(self, Self::RtpUdp | Self::RtpTcp | Self::SrtpUdp | Self::SrtpTcp)
+    }
+
+    /// How an answer has the ports of one end. Without RTP there is no RTCP, and one port is all there is.
+    fn ports(&self, ports: PortPair) -> String {
+        if self.is_rtp() { ports.to_string() } else { ports.rtp.to_string() }
     }
 }
 
@@ -454,6 +464,14 @@ mod tests {
                     ..TransportSpec::new(Protocol::RtpUdp)
                 },
                 "RTP/AVP;multicast;destination=224.1.0.1;port=8002-8003;ttl=16",
+            ),
+            (
+                TransportSpec {
+                    protocol: Protocol::RawUdp,
+                    server_port: Some(PortPair { rtp: 6970, rtcp: 6971 }),
+                    ..udp(1234, 1235)
+                },
+                "RAW/RAW/UDP;unicast;client_port=1234;server_port=6970",
             ),
         ];
         for (spec, text) in rows {

@@ -30,7 +30,7 @@ pub fn handle(connection: &Connection<'_>, request: &Request) -> Upgrade {
         ("GET" | "POST", Some(cookie)) if cookie.len() > COOKIE_LEN_MAX => refused("400 Bad Request"),
         ("GET", Some(cookie)) if connection.open_tunnel(cookie) => Upgrade::Outward,
         ("GET", Some(_)) => refused("409 Conflict"),
-        ("POST", Some(cookie)) => match connection.shared.tunnels.find(cookie, connection.peer.ip().to_canonical()) {
+        ("POST", Some(cookie)) => match find(connection, cookie) {
             Some(tunnel) => Upgrade::Inward(tunnel),
             None => refused("404 Not Found"),
         },
@@ -39,6 +39,12 @@ pub fn handle(connection: &Connection<'_>, request: &Request) -> Upgrade {
             refused("405 Method Not Allowed")
         }
     }
+}
+
+/// The tunnel of a cookie. Both halves must be within TLS, or neither: a password is not to go one way in the clear.
+fn find(connection: &Connection<'_>, cookie: &str) -> Option<Tunnel> {
+    let tunnel = connection.shared.tunnels.find(cookie, connection.peer.ip().to_canonical());
+    tunnel.filter(|tunnel| tunnel.writer.is_secure() == connection.is_secure())
 }
 
 fn refused(status: &str) -> Upgrade {

@@ -2,12 +2,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use log::warn;
 
-use super::setup::payload_type;
 use super::target::{lookup_failed, target};
-use super::{Exchange, Outcome};
+use super::{Exchange, Outcome, Refusal};
 use crate::library::Found;
 use crate::media::container::Options;
 use crate::media::{Kind, Recording};
@@ -15,6 +15,8 @@ use crate::rtp::payloader_for;
 use crate::rtsp::headers::lists::accepts_sdp;
 use crate::rtsp::sdp::{self, Description, Media, MediaKind};
 use crate::rtsp::{Status, Url};
+use crate::server::group::Group;
+use crate::server::streamer::payload_type;
 
 pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
     let session = exchange.named_session()?;
@@ -23,13 +25,16 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
     }
     let url = target(exchange)?;
     let shared = exchange.connection.shared;
-    let options = Options::from(&*shared.config());
-    let found = shared.library.open(&url.path, &options).map_err(|error| lookup_failed(exchange, &error))?;
-    if found.is_new {
-        log_faults(exchange, &found);
-    }
+    let group = shared.groups.find(&url.path);
+    let recording = match group.and_then(|group| group.running()) {
+        Some(running) => running,
+        None => open_recording(exchange, &url)?,
+    };
     let local_origin = exchange.connection.local_origin();
-    let description = describe(&*found.recording, &url, &local_origin, exchange.connection.local);
+    let mut description = describe(&*recording, &url, &local_origin, exchange.connection.local);
+    if let Some(group) = group {
+        tell_group(&mut description, group);
+    }
     if description.media.is_empty() {
         warn!("{}: {}: no track can be streamed", exchange.connection.peer, url.path.display());
         return Err(Status::UnsupportedMediaType.into());
@@ -43,6 +48,25 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         .header("Cache-Control", "no-cache")
         .body(sdp::CONTENT_TYPE, description.to_string().into_bytes());
     Ok(response.into())
+}
+
+fn open_recording(exchange: &Exchange<'_, '_>, url: &Url) -> Result<Arc<dyn Recording>, Refusal> {
+    let shared = exchange.connection.shared;
+    let options = Options::from(&*shared.config());
+    let found = shared.library.open(&url.path, &options).map_err(|error| lookup_failed(exchange, &error))?;
+    if found.is_new {
+        log_faults(exchange, &found);
+    }
+    Ok(found.recording)
+}
+
+/// Where the tracks of a channel go. It has no end: who joins cannot choose a place.
+fn tell_group(description: &mut Description, group: &Group) {
+    description.group = Some((group.config().group, group.config().ttl));
+    description.duration = None;
+    for media in &mut description.media {
+        media.port = group.ports(media.track).map_or(0, |ports| ports.rtp);
+    }
 }
 
 fn log_faults(exchange: &Exchange<'_, '_>, found: &Found) {
@@ -63,6 +87,8 @@ pub fn describe(recording: &dyn Recording, url: &Url, local_origin: &str, local:
     let media = tracks.filter_map(|(number, track)| {
         let payloader = payloader_for(&track.codec).ok()?;
         Some(Media {
+            track: number,
+            port: 0,
             kind: match track.kind() {
                 Kind::Video => MediaKind::Video,
                 Kind::Audio => MediaKind::Audio,
@@ -86,6 +112,7 @@ pub fn describe(recording: &dyn Recording, url: &Url, local_origin: &str, local:
         name,
         info: Some(format!("{} streamed by camreel", recording.container())),
         duration: recording.duration(),
+        group: None,
         media: media.collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! The methods: one file each, and the dispatcher. Adding one is a file and an arm of [`dispatch`].
 
 mod describe;
+mod identify;
 mod options;
 mod parameter;
 mod pause;
@@ -8,6 +9,7 @@ mod play;
 mod setup;
 mod target;
 mod teardown;
+mod way;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -52,6 +54,11 @@ enum Refusal {
     Status(Status),
     /// 455, with the methods that would be valid now (RFC 2326 section 11.3.6).
     State(&'static [Method]),
+    /// 401, with challenges (RFC 2326 section 14).
+    Unauthorized {
+        /// Whether only the nonce was wrong.
+        stale: bool,
+    },
     /// 551, with the options that are not supported (RFC 2326 section 12.32).
     Options(String),
 }
@@ -67,7 +74,7 @@ type Outcome = Result<Reply, Refusal>;
 /// Carries out a request.
 pub fn handle(connection: &mut Connection<'_>, request: &Request) -> Reply {
     let cseq = request.headers.get("CSeq").and_then(|value| value.parse::<CSeq>().ok()).map(|cseq| cseq.0);
-    let mut exchange = Exchange { connection, request, cseq };
+    let mut exchange = Exchange { connection, request, cseq, user: None };
     match dispatch(&mut exchange) {
         Ok(reply) => reply,
         Err(refusal) => exchange.refuse(refusal),
@@ -84,6 +91,9 @@ fn dispatch(exchange: &mut Exchange<'_, '_>) -> Outcome {
     let required = headers::lists::required_options(&exchange.request.headers);
     if !required.is_empty() {
         return Err(Refusal::Options(headers::lists::option_list(&required)));
+    }
+    if METHODS.contains(&exchange.request.method) && exchange.request.method != Method::Options {
+        exchange.identify()?;
     }
     match &exchange.request.method {
         Method::Options => options::handle(exchange),
@@ -103,6 +113,8 @@ struct Exchange<'a, 'c> {
     connection: &'a mut Connection<'c>,
     request: &'a Request,
     cseq: Option<u32>,
+    /// Who logged in; `None` where nobody has to, and before [`Self::identify`].
+    user: Option<String>,
 }
 
 impl Exchange<'_, '_> {
@@ -126,16 +138,21 @@ impl Exchange<'_, '_> {
             Refusal::State(allowed) => {
                 self.response(Status::MethodNotValidInThisState).header("Allow", headers::lists::method_list(allowed))
             }
+            Refusal::Unauthorized { stale } => self.challenge(stale),
             Refusal::Options(options) => self.response(Status::OptionNotSupported).header("Unsupported", options),
         };
         Reply::from(response)
     }
 
-    /// The session that the request names, if it names one; that is a sign of life.
+    /// The session that the request names, if it names one; that is a sign of life. Those of others do not exist.
     fn named_session(&mut self) -> Result<Option<Arc<Session>>, Refusal> {
         let Some(value) = self.request.headers.get("Session") else { return Ok(None) };
         let id = value.parse::<headers::Session>().map_err(|_| Status::SessionNotFound)?.id;
         let session = self.connection.shared.registry.find(&id).ok_or(Status::SessionNotFound)?;
+        if !self.owns(&session) {
+            return Err(Status::SessionNotFound.into());
+        }
+        self.permit(&session.file)?;
         session.note_life();
         self.connection.remember(&session);
         Ok(Some(session))

@@ -11,10 +11,11 @@ use crate::server::session::Session;
 /// The file and track that the URL names.
 ///
 /// # Errors
-/// 404 for a path that climbs or cannot be one, 400 for what is no URL or names no file.
+/// 404 for a path that climbs or cannot be one, 400 for what is no URL or names no file, 403 for one that the client
+/// may not see.
 pub(super) fn target(exchange: &Exchange<'_, '_>) -> Result<Url, Refusal> {
     match Target::parse(&exchange.request.url) {
-        Ok(Target::Url(url)) => Ok(url),
+        Ok(Target::Url(url)) => exchange.permit(&url.path).map(|()| url),
         Ok(Target::Server) => Err(Status::BadRequest.into()),
         Err(error) => {
             warn!("{}: {} {}: {error}", exchange.connection.peer, exchange.request.method, exchange.request.url);

@@ -1,14 +1,20 @@
 //! The ways out: one file each. A transport belongs to one track and is owned by its session's streaming thread.
 
+mod datagrams;
 mod interleaved;
+mod multicast;
+mod raw;
 mod udp;
 
 use std::io;
 use std::ops::Range;
 
 use crate::rtp::PacketBatch;
+pub use datagrams::{Sizes, UdpPorts};
 pub use interleaved::Interleaved;
-pub use udp::{Udp, UdpPorts};
+pub use multicast::Multicast;
+pub use raw::Raw;
+pub use udp::Udp;
 
 /// Where the packets of one track go.
 pub trait Transport: Send {
