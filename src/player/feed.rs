@@ -64,6 +64,16 @@ impl Feed {
         Ok(landed)
     }
 
+    /// Reads a sample that starts at or behind `at`, of the selected tracks, whatever is given otherwise. The reader must
+    /// be moved next.
+    ///
+    /// # Errors
+    /// As [`Reader::next`] and [`Reader::seek`].
+    pub fn read_near(&mut self, at: MediaTime, sample: &mut Sample) -> Result<Next, Error> {
+        self.reader.seek(at, SeekTo::SyncAtOrAfter)?;
+        self.reader.next(sample)
+    }
+
     /// The next key frame is the first one from `position` on, the way that time runs.
     pub fn go_on_from(&mut self, position: MediaTime) {
         if let Some(keys) = &mut self.keys {
