@@ -39,6 +39,8 @@ pub struct Config {
     pub proxy_protocol: ProxyProtocol,
     /// Packets.
     pub rtp: Rtp,
+    /// How fast clients may have it.
+    pub play: Play,
     /// How much a peer, and all peers together, may ask for.
     pub limits: Limits,
     /// Reading recordings.
@@ -165,6 +167,24 @@ pub struct Rtp {
     pub lead: Duration,
 }
 
+/// `[play]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Play {
+    /// The fastest Scale, either way.
+    #[serde(deserialize_with = "factor")]
+    pub scale_max: f64,
+    /// The highest Speed.
+    #[serde(deserialize_with = "factor")]
+    pub speed_max: f64,
+    /// Pictures a second that a client can decode.
+    #[serde(deserialize_with = "frame_rate")]
+    pub picture_rate_max: f64,
+    /// Key frames a second where nothing else is sent.
+    #[serde(deserialize_with = "frame_rate")]
+    pub key_frame_rate_max: f64,
+}
+
 /// `[limits]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -231,6 +251,7 @@ impl Default for Config {
             rtsps: Rtsps::default(),
             proxy_protocol: ProxyProtocol::default(),
             rtp: Rtp::default(),
+            play: Play::default(),
             limits: Limits::default(),
             media: Media::default(),
             log: Log::default(),
@@ -278,6 +299,12 @@ impl Default for Rtp {
             allow_destination: Vec::new(),
             lead: Duration::from_millis(80),
         }
+    }
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        Self { scale_max: 100.0, speed_max: 16.0, picture_rate_max: 60.0, key_frame_rate_max: 25.0 }
     }
 }
 
@@ -433,6 +460,10 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::
 
 fn frame_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     checked(deserializer, |rate| (0.1..=1000.0).contains(rate), "between 0.1 and 1000.0")
+}
+
+fn factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    checked(deserializer, |factor| (1.0..=1000.0).contains(factor), "between 1.0 and 1000.0")
 }
 
 fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {

@@ -103,6 +103,23 @@ impl Ahead {
         read
     }
 
+    /// As [`Self::read`], a sample of the selected tracks that starts at or behind `at`. The reader must be moved next.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_near(&mut self, at: MediaTime) -> Result<(), Error> {
+        let mut sample = Sample::default();
+        if let Next::Sample = self.feed.read_near(at, &mut sample)? {
+            self.samples.push_back(sample);
+        }
+        Ok(())
+    }
+
+    /// When the first of the samples is decoded.
+    pub fn first_dts(&self) -> Option<MediaTime> {
+        self.samples.iter().map(|sample| sample.dts).min()
+    }
+
     /// Leaves out the next sample.
     pub fn drop_first(&mut self) {
         if let Some(sample) = self.samples.pop_front() {

@@ -121,6 +121,8 @@ pub struct PlayRequest {
     pub rate: Option<Rate>,
     /// Nothing leaves before its time as counted from here.
     pub not_before: Option<Instant>,
+    /// Of a track that is not sent at this rate, one sample is: some clients show nothing before every track has begun.
+    pub all_begin: bool,
 }
 
 /// Where and how playback really starts, for the response to PLAY.
@@ -178,6 +180,8 @@ struct Part {
     /// `None`: to the end of the recording.
     end: Option<MediaTime>,
     rate: Rate,
+    /// As [`PlayRequest::all_begin`].
+    all_begin: bool,
 }
 
 /// Where playback goes on.
@@ -281,7 +285,9 @@ impl Player {
         }
         self.activate(tracks);
         let goes_on = request.start.is_none() && self.resume.is_some();
-        if goes_on && self.state == State::Running && part.rate.scale == self.clock.rate.scale {
+        // Faster key frames are fewer of them.
+        let is_same = part.rate.scale == self.clock.rate.scale && self.is_read_as_at(part.rate);
+        if goes_on && self.state == State::Running && is_same {
             return Ok(self.change_speed(part, position, now));
         }
         self.queue.clear();
@@ -328,7 +334,7 @@ impl Player {
     /// # Errors
     /// When it reaches that point in none of them, or has passed it; all is then as before.
     pub fn pause_at(&mut self, at: MediaTime, now: Instant) -> Result<(), PlayError> {
-        let current = Part { start: Some(self.position(now)), end: self.end, rate: self.clock.rate };
+        let current = Part { start: Some(self.position(now)), ..self.current() };
         let lies_in = |part: &Part| {
             let end = part.end.or(self.end_of_recording(part.rate));
             let is_behind = part.start.is_some_and(|start| part.rate.is_before(at, start));
@@ -391,7 +397,7 @@ impl Player {
         let slack = if rate.is_backwards() { MediaTime::ZERO } else { END_SLACK };
         let last = self.end_of_recording(rate);
         let end = request.end.filter(|end| last.is_none_or(|last| rate.is_before(*end + slack, last)));
-        Ok(Part { start: request.start, end, rate })
+        Ok(Part { start: request.start, end, rate, all_begin: request.all_begin })
     }
 
     /// What can be granted of a rate. Sound is not played at any scale but 1.
@@ -417,8 +423,13 @@ impl Player {
         }
     }
 
+    /// What is being played.
+    fn current(&self) -> Part {
+        Part { start: None, end: self.end, rate: self.clock.rate, all_begin: false }
+    }
+
     fn must_wait(&self, part: &Part) -> bool {
-        let current = Part { start: None, end: self.end, rate: self.clock.rate };
+        let current = self.current();
         let last = self.queue.back().unwrap_or(&current);
         let is_behind = |(start, end): (MediaTime, MediaTime)| !last.rate.is_before(start, end);
         self.is_playing() && part.start.zip(last.end).is_some_and(is_behind)
@@ -444,14 +455,16 @@ impl Player {
 
     /// Has the tracks read that are sent.
     fn select(&mut self) {
-        let is_normal = self.clock.rate.scale == 1.0;
-        for (track, of) in self.recording.tracks().iter().enumerate() {
-            let is_sent = match self.ahead.feed.key_frames() {
-                Some(key_frames) => key_frames.track == track,
-                None => is_normal || of.kind() == Kind::Video,
-            };
-            self.ahead.feed.select(track, is_sent && self.outbox.is_active(track));
-        }
+        (0..self.outbox.outputs.len()).for_each(|track| self.ahead.feed.select(track, self.is_sent(track)));
+    }
+
+    /// Whether a track plays and is not silent at this rate.
+    fn is_sent(&self, track: usize) -> bool {
+        let is_sent = match self.ahead.feed.key_frames() {
+            Some(key_frames) => key_frames.track == track,
+            None => self.clock.rate.scale == 1.0 || self.recording.tracks()[track].kind() == Kind::Video,
+        };
+        is_sent && self.outbox.is_active(track)
     }
 
     /// Which key frames are sent at a rate; `None`: everything. The first video track counts.
@@ -466,6 +479,11 @@ impl Player {
         // A hundredth less, lest rounding leaves out every other one of those that just fit.
         let spacing = MediaTime::from_secs_f64(0.99 * rate.of_wall().abs() / self.pacing.key_frame_rate_max);
         Some(KeyFrames { track, is_backwards: rate.is_backwards(), spacing: spacing.max(MediaTime::from_nanos(1)) })
+    }
+
+    /// Whether what is read now is what a rate takes.
+    fn is_read_as_at(&self, rate: Rate) -> bool {
+        self.key_frames_at(rate) == self.ahead.feed.key_frames()
     }
 
     /// Goes on playing at the same scale.
@@ -484,12 +502,10 @@ impl Player {
         let is_same_way = before.is_backwards() == rate.is_backwards();
         let end = part.end.or(self.end.filter(|_| is_same_way));
         let keys = self.key_frames_at(rate);
-        if keys != self.ahead.feed.key_frames() || keys.is_some() && before != rate {
+        if !self.is_read_as_at(rate) || keys.is_some() && before != rate {
             // Everything starts with a key frame; key frames, with the first that is not yet past.
-            return match keys {
-                None => self.seek(Part { start: Some(position), end, rate }),
-                Some(_) => self.go_on_with_keys(Part { start: Some(position), end, rate }, position),
-            };
+            let part = Part { start: Some(position), end, ..part };
+            return if keys.is_some() { self.go_on_with_keys(part, position) } else { self.seek(part) };
         }
         self.end = end;
         self.clock.rate = rate;
@@ -502,14 +518,16 @@ impl Player {
         if self.ahead.first().is_none() {
             self.read_first()?;
         }
-        let first = self.ahead.first().map_or(position, |sample| sample.dts);
-        self.clock.stamp_anew(position, first);
+        self.clock.stamp_anew(position, self.ahead.first_dts().unwrap_or(position));
         self.resume = Some(Resume::Next);
         Ok(position)
     }
 
     fn go_on_with_keys(&mut self, part: Part, position: MediaTime) -> Result<MediaTime, media::Error> {
         self.turn_to(part);
+        if part.all_begin {
+            self.begin_silent(position)?;
+        }
         self.ahead.feed.go_on_from(position);
         self.read_first()?;
         self.clock.stamp_anew(position, position);
@@ -552,12 +570,27 @@ impl Player {
         {
             to = to.min(until - MediaTime::from_nanos(1));
         }
-        let start = self.ahead.feed.seek(to)?;
+        let mut start = self.ahead.feed.seek(to)?;
+        if part.all_begin {
+            self.begin_silent(start)?;
+            start = self.ahead.feed.seek(to)?;
+        }
         self.read_first()?;
         self.resume = Some(Resume::Next);
         // Nothing is shown before the first sample is decoded.
-        let first = self.ahead.first().filter(|_| key_frames.is_none()).map_or(start, |sample| sample.dts);
+        let first = self.ahead.first_dts().filter(|_| key_frames.is_none()).unwrap_or(start);
         Ok((start, first))
+    }
+
+    /// Reads one sample of each track that plays and is silent at this rate.
+    fn begin_silent(&mut self, at: MediaTime) -> Result<(), media::Error> {
+        let silent: Vec<usize> = self.active_tracks().filter(|track| !self.is_sent(*track)).collect();
+        for track in &silent {
+            (0..self.outbox.outputs.len()).for_each(|other| self.ahead.feed.select(other, other == *track));
+            self.ahead.read_near(at)?;
+        }
+        self.select();
+        Ok(())
     }
 
     /// Reads the first sample after a seek.

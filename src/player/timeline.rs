@@ -20,7 +20,12 @@ pub struct Rate {
 
 impl Rate {
     /// As it was recorded.
-    pub const NORMAL: Self = Self { scale: 1.0, speed: 1.0 };
+    pub const NORMAL: Self = Self::new(1.0, 1.0);
+
+    /// Scale and Speed as RFC 2326 has them.
+    pub const fn new(scale: f64, speed: f64) -> Self {
+        Self { scale, speed }
+    }
 
     /// Whether time runs towards the start of the recording.
     pub fn is_backwards(self) -> bool {

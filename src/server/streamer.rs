@@ -86,7 +86,14 @@ pub fn payload_type(payloader: &dyn Payloader, track: usize) -> u8 {
 
 /// How the configuration wants samples to be spread over time.
 pub fn pacing(config: &Config) -> Pacing {
-    Pacing { lead: config.rtp.lead, ..Pacing::default() }
+    Pacing {
+        lead: config.rtp.lead,
+        scale_max: config.play.scale_max,
+        speed_max: config.play.speed_max,
+        picture_rate_max: config.play.picture_rate_max,
+        key_frame_rate_max: config.play.key_frame_rate_max,
+        ..Pacing::default()
+    }
 }
 
 /// Why a session ends.
@@ -292,7 +299,7 @@ impl<'a> Streamer<'a> {
                 Ok(None)
             }
             Ok(Step::Paused) => {
-                self.session.with_state(|state| state.is_playing = false);
+                self.note_playing();
                 Ok(None)
             }
             Ok(Step::Ended) => {

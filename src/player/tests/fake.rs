@@ -354,7 +354,7 @@ impl Viewer {
         end: Option<i64>,
         (scale, speed): (f64, f64),
     ) -> PlayPoint {
-        let rate = Some(Rate { scale, speed });
+        let rate = Some(Rate::new(scale, speed));
         let request = PlayRequest { start: start.map(ms), end: end.map(ms), rate, ..PlayRequest::default() };
         self.request(tracks, &request).unwrap()
     }

@@ -74,9 +74,9 @@ fn play_that_only_asks_whether_we_live_disturbs_nothing() {
 fn ranges_that_wait_have_rates_of_their_own() {
     let mut viewer = Viewer::new(film().frame_rate(0, 25.0), &[TCP, TCP]);
     viewer.request(&[0, 1], &range(0, 960)).unwrap();
-    let fast = Rate { scale: 20.0, speed: 1.0 };
+    let fast = Rate::new(20.0, 1.0);
     viewer.request(&[0, 1], &PlayRequest { rate: Some(fast), ..range(960, 10_000) }).unwrap();
-    let back = Rate { scale: -20.0, speed: 1.0 };
+    let back = Rate::new(-20.0, 1.0);
     viewer.request(&[0, 1], &PlayRequest { rate: Some(back), ..range(15_000, 10_000) }).unwrap();
     viewer.request(&[0, 1], &range(9600, 10_080)).unwrap();
     assert_eq!(viewer.watch(Until::Event), Some(Event::Ended));
@@ -202,8 +202,8 @@ fn a_range_that_runs_the_other_way_or_lies_outside_is_refused_and_changes_nothin
     let request = |start: Option<i64>, end: Option<i64>, scale| PlayRequest {
         start: start.map(ms),
         end: end.map(ms),
-        rate: Some(Rate { scale, speed: 1.0 }),
-        not_before: None,
+        rate: Some(Rate::new(scale, 1.0)),
+        ..PlayRequest::default()
     };
     for (start, end, scale) in [
         (Some(10_000), Some(9000), 1.0),

@@ -38,7 +38,7 @@ fn fast_forward_and_slow_motion_send_every_picture_that_can_be_decoded_and_no_so
     // 25 pictures a second, and 60 can be decoded.
     for (scale, elapsed) in [(2.0, 10_000), (2.4, 8_333), (0.5, 40_000), (0.1, 200_000)] {
         let (viewer, point) = watched(plain_with_rate(), None, None, (scale, 1.0));
-        assert_eq!(point.rate, Rate { scale, speed: 1.0 });
+        assert_eq!(point.rate, Rate::new(scale, 1.0));
         assert_eq!(viewer.pts(0), plain().pts(0), "scale {scale}");
         assert_eq!(viewer.pts(1), [] as [i64; 0], "scale {scale}");
         assert_eq!(viewer.elapsed(), elapsed, "scale {scale}");
@@ -258,7 +258,7 @@ fn a_sender_report_tells_the_timestamp_of_its_moment_at_any_scale() {
 fn speed_delivers_everything_in_less_time_with_the_same_timestamps() {
     for (speed, elapsed) in [(2.0, 10_000), (0.5, 40_000), (8.0, 2500)] {
         let (viewer, point) = watched(plain(), None, None, (1.0, speed));
-        assert_eq!(point.rate, Rate { scale: 1.0, speed });
+        assert_eq!(point.rate, Rate::new(1.0, speed));
         assert_eq!((viewer.pts(0), viewer.pts(1)), (plain().pts(0), plain().pts(1)));
         assert_eq!(viewer.elapsed(), elapsed, "speed {speed}");
         for track in [0, 1] {

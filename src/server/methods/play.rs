@@ -73,14 +73,20 @@ fn wanted(exchange: &Exchange<'_, '_>) -> Result<PlayRequest, Refusal> {
     let speed = headers.get("Speed").map(str::parse::<Speed>).transpose().map_err(|_| Status::BadRequest)?;
     // Without either, a range is played as it was recorded, and a PLAY of nothing else changes nothing.
     let is_asked = scale.is_some() || speed.is_some();
-    let rate = Rate { scale: scale.map_or(1.0, |scale| scale.0), speed: speed.map_or(1.0, |speed| speed.0) };
-    let mut request = PlayRequest { rate: is_asked.then_some(rate), ..PlayRequest::default() };
+    let rate = Rate::new(scale.map_or(1.0, |scale| scale.0), speed.map_or(1.0, |speed| speed.0));
+    let all_begin = waits_for_all_tracks(exchange);
+    let mut request = PlayRequest { rate: is_asked.then_some(rate), all_begin, ..PlayRequest::default() };
     if let Some(value) = headers.get("Range") {
         (request.start, request.end) = wanted_range(value)?;
         request.not_before = effective_time(value).map_err(|_| Status::BadRequest)?.and_then(instant_of);
         request.rate = Some(rate);
     }
     Ok(request)
+}
+
+/// GStreamer shows nothing before each track has begun, so a silent one would keep it waiting for ever.
+fn waits_for_all_tracks(exchange: &Exchange<'_, '_>) -> bool {
+    exchange.request.headers.get("User-Agent").is_some_and(|agent| agent.starts_with("GStreamer/"))
 }
 
 /// Start and end of a range; `None` for a start means to go on.
@@ -116,16 +122,14 @@ fn range(point: &PlayPoint) -> Range {
     Range::npt(point.start, point.end.or(first))
 }
 
-/// Whoever asks for a rate is told the one there is, or takes the one asked for as granted.
-fn with_rate(exchange: &Exchange<'_, '_>, mut response: Response, rate: Rate) -> Response {
+/// Whoever asks for a rate is told the one there is, or takes the one asked for as granted. Of a Scale without a Speed
+/// GStreamer thinks that timestamps tell media time, and drops what then seems late; so they come together.
+fn with_rate(exchange: &Exchange<'_, '_>, response: Response, rate: Rate) -> Response {
     let is_asked = |header| exchange.request.headers.get(header).is_some();
-    if is_asked("Scale") || rate.scale != 1.0 {
-        response = response.header("Scale", Scale(rate.scale));
-    }
-    if is_asked("Speed") || rate.speed != 1.0 {
-        response = response.header("Speed", Speed(rate.speed));
-    }
-    response
+    let tells_scale = is_asked("Scale") || rate.scale != 1.0;
+    let response = if tells_scale { response.header("Scale", Scale(rate.scale)) } else { response };
+    let tells_speed = is_asked("Speed") || rate != Rate::NORMAL;
+    if tells_speed { response.header("Speed", Speed(rate.speed)) } else { response }
 }
 
 /// Every track, in the order of SETUP's URLs, which must be repeated as they were.
