@@ -4,13 +4,14 @@
 # Usage: scripts/test.sh
 #
 # Needs Rust (rust-version of Cargo.toml or later). What else is missing is installed with apt-get: FFmpeg and
-# GStreamer, which the tests play recordings with, shellcheck, a C linker. Takes a few minutes on two cores.
+# GStreamer, which the tests play recordings with, iproute2 for networks of their own, shellcheck, a C linker. Takes a few
+# minutes on two cores.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
 # The gstreamer packages hold: gst-launch; videoconvert; rtspsrc and depayloaders; checksumsink and parsers; decoders.
-packages=(ffmpeg shellcheck gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+packages=(ffmpeg iproute2 shellcheck gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 # A test that hangs is a test that fails.
 tests_take_max=15m

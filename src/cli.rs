@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
 
-use crate::config::{Config, LEVELS, parse_level};
+use crate::config::{Config, LEVELS, Registry, below_root, check_suffix, parse_level};
 
 /// Streams camera recordings over RTSP: every file below a folder is rtsp://HOST/FILE.
 #[derive(Debug, Parser)]
@@ -37,12 +37,40 @@ pub enum Command {
         #[arg(long, default_value = "camreel")]
         realm: String,
     },
+    /// Tell a proxy or recorder of a stream of the server on this machine, and print the answer
+    Register(RegisterByHand),
     /// Say whether a configuration is good, and what is wrong with it
     Check {
         /// The configuration file
         #[arg(long)]
         config: PathBuf,
     },
+}
+
+/// REGISTER by hand.
+#[derive(Debug, Args)]
+pub struct RegisterByHand {
+    /// Who is told: `rtsp://HOST:PORT/`
+    pub url: Registry,
+    /// The recording or channel
+    #[arg(value_parser = below_root)]
+    pub path: PathBuf,
+    /// What the other side is to call the stream
+    #[arg(long, value_parser = suffix)]
+    pub suffix: Option<String>,
+    /// Prefer UDP to packets within the connection
+    #[arg(long)]
+    pub udp: bool,
+    /// Take a registration back (DEREGISTER)
+    #[arg(long)]
+    pub deregister: bool,
+    /// RTSP port of the server [default: that of 554 and 8554 where something listens]
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+fn suffix(text: &str) -> Result<String, String> {
+    check_suffix(text).map(|()| text.to_owned())
 }
 
 /// How to serve. Flags override the configuration file.

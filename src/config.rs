@@ -5,6 +5,7 @@
 mod access;
 mod channels;
 mod network;
+mod register;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,8 +17,9 @@ use log::LevelFilter;
 use serde::{Deserialize, Deserializer, de};
 
 pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_name};
-pub use channels::{Channel, Multicast};
+pub use channels::{Channel, Multicast, below_root};
 pub use network::Network;
+pub use register::{Delivery, Register, Registry, check_suffix};
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +55,8 @@ pub struct Config {
     pub permissions: Vec<Permission>,
     /// Recordings under a path of their own.
     pub channels: Vec<Channel>,
+    /// Who is told of our streams.
+    pub register: Vec<Register>,
 }
 
 /// `[rtsp]`
@@ -255,6 +259,7 @@ impl Default for Config {
             users: Vec::new(),
             permissions: Vec::new(),
             channels: Vec::new(),
+            register: Vec::new(),
         }
     }
 }
@@ -500,8 +505,9 @@ mod tests {
             examples.extend(lines.flat_map(|line| [line, "\n"]));
         }
         let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
-        let Config { users, permissions, channels, .. } = config;
-        assert!(!users.is_empty() && !permissions.is_empty() && !channels.is_empty(), "{examples}");
+        let Config { users, permissions, channels, register, .. } = config;
+        assert!(!users.is_empty() && !permissions.is_empty(), "{examples}");
+        assert!(!channels.is_empty() && !register.is_empty(), "{examples}");
     }
 
     /// What is written as a comment or left out of the manual would not be noticed by comparing values.

@@ -46,6 +46,10 @@
 //! 3. PLAY asks the streaming thread to seek; the answer carries sequence numbers and timestamps; the 200 is written;
 //!    only then is the thread told to run. So no packet overtakes its response.
 //!
+//! A viewer of a multicast group has a session as well, but no streaming thread: its orders go to the manager of the
+//! group (`server/group`), which answers for all viewers and has one stream, a session that nobody can name. A channel
+//! that repeats for ever is a recording like any other, made of one ([`media::looped`]).
+//!
 //! A session outlives its connection when its media go over UDP, and ends with it when they are interleaved. Any request
 //! that names it, or an RTCP report about it, keeps it alive.
 //!
@@ -57,7 +61,9 @@
 //! | acceptor | one for each listening socket | a connection | a connection; `shutdown` of the socket |
 //! | worker | one for each connection, from a pool | bytes | bytes; the peer's or our `shutdown`; a timeout |
 //! | worker that answers a wrong password | itself | up to 4 s | stop |
-//! | streamer | one for each session | an order or the next packet's time | either; the write timeout while it sends |
+//! | streamer | one for each session and each group that is sent to | an order or the next packet's time | either; the write timeout while it sends |
+//! | group | one for each channel with a multicast group | a call, or a viewer's time to be up | either; stop |
+//! | register | one for each `[[register]]` | its connection to end, then some time | the other side; our `shutdown`; the time; stop |
 //!
 //! # Locks
 //!
@@ -67,10 +73,11 @@
 //! | lock | guards | taken by |
 //! |---|---|---|
 //! | `Shared::config` | the configuration as it is now | everybody, to clone an `Arc` |
-//! | `Shared::connections` | the writers of all connections, to end them | workers; stop |
+//! | `Shared::connections` | the writers of all connections, to end them | workers; registers; stop |
 //! | `Shared::threads` | the token that tells when all threads have ended | workers; stop |
 //! | `Registry::sessions` | sessions by id | workers; streamers when they end; stop |
 //! | `Session::state` | what was set up, whether it plays, what the client reported | its streamer; workers |
+//! | `Group::viewers`, `Group::running` | who watches a group, and what | its manager; its streamer; workers |
 //! | `Admission::open` | connections for each address | acceptors; workers when they end |
 //! | `Tunnels::open` | HTTP tunnels by cookie | workers |
 //! | `Attached::sessions`, `Attached::channels`, `Login::proven` | what hangs on a connection or tunnel | the one or two workers of it |
@@ -78,7 +85,8 @@
 //! | `Failures::by_address` | wrong passwords of late | workers |
 //! | `ConnectionWriter::turn` | the turn to write to a connection, and its TLS state | its worker; streamers interleaved in it |
 //! | `Shared::tls` | certificate and key | workers of new connections; main, on SIGHUP |
-//! | `Library::cache` | recordings by path; opening happens outside | workers |
+//! | `Library::cache` | recordings by path; opening happens outside | workers; managers of groups |
+//! | `Source::looped` | the loop of a channel | the same |
 //! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures) | places found so far | streamers that seek |
 
 pub mod cli;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,19 +20,22 @@ const DAMAGE_COUNT_MAX: usize = 20;
 /// An origin that only shows where the host's name would stand.
 const ORIGIN: &str = "rtsp://HOST";
 
-/// Prints what would be served for each file. True when each has something that can be.
-pub fn run(files: &[PathBuf]) -> bool {
+/// Writes what would be served for each file to `out`. True when each has something that can be.
+///
+/// # Errors
+/// When `out` takes nothing more.
+pub fn run(files: &[PathBuf], out: &mut impl io::Write) -> io::Result<bool> {
     let mut all_good = true;
     for path in files {
         match probe(path) {
-            Ok(report) => println!("{report}"),
+            Ok(report) => writeln!(out, "{report}")?,
             Err(error) => {
                 all_good = false;
-                println!("{}\n  cannot be served: {error}\n", path.display());
+                writeln!(out, "{}\n  cannot be served: {error}\n", path.display())?;
             }
         }
     }
-    all_good
+    Ok(all_good)
 }
 
 /// The report on one file.

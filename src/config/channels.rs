@@ -105,8 +105,11 @@ fn multicast(raw: &RawChannel, group: IpAddr, port: u16) -> Result<Multicast, St
     })
 }
 
-/// A relative path without `.` and `..`.
-fn below_root(text: &str) -> Result<PathBuf, String> {
+/// A relative path without `.` and `..`, which may be written with a slash before it.
+///
+/// # Errors
+/// When it is none.
+pub fn below_root(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text.trim_start_matches('/'));
     let is_plain = path.components().all(|component| matches!(component, Component::Normal(_)));
     if path.as_os_str().is_empty() || !is_plain {

@@ -62,8 +62,9 @@ impl Recording for Looped {
 
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error> {
         let inner = Arc::clone(&self.inner).reader()?;
-        let latest = vec![None; self.tracks.len()];
-        Ok(Box::new(LoopedReader { looped: self, inner, lap: 0, is_lap_empty: true, latest }))
+        let none = vec![None; self.tracks.len()];
+        let (latest, floor) = (none.clone(), none);
+        Ok(Box::new(LoopedReader { looped: self, inner, lap: 0, is_lap_empty: true, latest, floor }))
     }
 }
 
@@ -75,8 +76,10 @@ struct LoopedReader {
     lap: i64,
     /// All of this lap is to be read, and nothing of it was handed out yet.
     is_lap_empty: bool,
-    /// The decode time of each track's last sample, to which none goes back.
+    /// The latest decode time on each track.
     latest: Vec<Option<MediaTime>>,
+    /// The same when the lap began: no sample of it goes back to there.
+    floor: Vec<Option<MediaTime>>,
 }
 
 impl LoopedReader {
@@ -95,13 +98,10 @@ impl LoopedReader {
         }
         let start = self.start();
         (sample.pts, sample.dts) = (sample.pts + start, sample.dts + start);
-        // Only a file that has grown since it was measured gets here.
         let latest = &mut self.latest[sample.track];
-        if latest.is_some_and(|latest| sample.dts <= latest) {
-            return false;
-        }
-        *latest = Some(sample.dts);
-        true
+        *latest = (*latest).max(Some(sample.dts));
+        // Only in a file that has grown since it was measured does a lap begin before the last one is over.
+        self.floor[sample.track].is_none_or(|floor| sample.dts > floor)
     }
 
     /// Goes to the start of the next lap; false when that would lead nowhere.
@@ -112,6 +112,7 @@ impl LoopedReader {
         self.inner.seek(MediaTime::ZERO, SeekTo::SyncAtOrBefore)?;
         self.lap += 1;
         self.is_lap_empty = true;
+        self.floor.clone_from(&self.latest);
         Ok(true)
     }
 }
@@ -146,6 +147,7 @@ impl Reader for LoopedReader {
         self.lap = if to == MediaTime::MAX { 0 } else { to.as_nanos().max(0) / lap_len };
         self.is_lap_empty = false;
         self.latest.fill(None);
+        self.floor.fill(None);
         let start = self.start();
         Ok(self.inner.seek(to - start, how)? + start)
     }

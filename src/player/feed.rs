@@ -6,6 +6,10 @@
 use crate::media::{Error, Next, Reader, Sample, SeekTo};
 use crate::time::MediaTime;
 
+/// Times come to the millisecond, and FFmpeg cuts off what is beyond it instead of rounding: 1.5 s is told as 1.499.
+/// A key frame so close behind the time asked for is the one that was meant.
+const CUT_OFF: MediaTime = MediaTime::from_millis(1);
+
 /// A reader that gives everything or key frames only.
 pub struct Feed {
     reader: Box<dyn Reader>,
@@ -57,6 +61,8 @@ impl Feed {
     /// # Errors
     /// As [`Reader::seek`].
     pub fn seek(&mut self, to: MediaTime) -> Result<MediaTime, Error> {
+        let is_backwards = self.keys.as_ref().is_some_and(|keys| keys.which.is_backwards);
+        let to = if is_backwards || to <= MediaTime::ZERO { to } else { to + CUT_OFF };
         let landed = self.reader.seek(to, SeekTo::SyncAtOrBefore)?;
         if let Some(keys) = &mut self.keys {
             (keys.target, keys.must_hop) = (landed, false);

@@ -32,6 +32,14 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
+impl Request {
+    /// Appends the request as it goes over the wire.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        write_line(out, &format!("{} {} {}", self.method, self.url, self.version));
+        write_fields(out, &self.headers, &self.body);
+    }
+}
+
 /// A peer's answer to a request of ours (RFC 2326 section 7).
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeerResponse {
@@ -41,6 +49,18 @@ pub struct PeerResponse {
     pub headers: Headers,
     /// As many bytes as Content-Length said.
     pub body: Vec<u8>,
+}
+
+/// As a person reads it: the code with the reason that the RFC gives it, headers, and the body.
+impl fmt::Display for PeerResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = Status::ALL.iter().find(|status| status.code() == self.code).map_or("", |status| status.reason());
+        writeln!(f, "{} {reason}", self.code)?;
+        for (name, value) in self.headers.iter() {
+            writeln!(f, "{name}: {value}")?;
+        }
+        f.write_str(&String::from_utf8_lossy(&self.body))
+    }
 }
 
 /// Embedded binary data (RFC 2326 section 10.12): `$`, the channel, two bytes of length, and the data.
@@ -209,15 +229,20 @@ impl Response {
         if let Some(cseq) = self.cseq {
             write_line(out, &format!("CSeq: {cseq}"));
         }
-        for (name, value) in self.headers.iter() {
-            write_line(out, &format!("{name}: {value}"));
-        }
-        if !self.body.is_empty() {
-            write_line(out, &format!("Content-Length: {}", self.body.len()));
-        }
-        write_line(out, "");
-        out.extend_from_slice(&self.body);
+        write_fields(out, &self.headers, &self.body);
     }
+}
+
+/// Headers, the empty line and the body.
+fn write_fields(out: &mut Vec<u8>, headers: &Headers, body: &[u8]) {
+    for (name, value) in headers.iter() {
+        write_line(out, &format!("{name}: {value}"));
+    }
+    if !body.is_empty() {
+        write_line(out, &format!("Content-Length: {}", body.len()));
+    }
+    write_line(out, "");
+    out.extend_from_slice(body);
 }
 
 /// Whatever a value was made of, it stays one line: control characters become spaces.

@@ -7,10 +7,10 @@
 //! there, so reading is wider: FFmpeg joins with a slash and no more, so that a relative control URL comes behind the
 //! query (`cam.mp4?start=5/trackID=0`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
@@ -20,6 +20,8 @@ use super::headers::parse_digits;
 const FOREIGN: &AsciiSet = &CONTROLS.add(b' ');
 /// Where clients split the lists that URLs stand in.
 const LIST_CHARACTERS: &AsciiSet = &FOREIGN.add(b',').add(b';');
+/// What would not stand for itself in a path.
+const PATH_CHARACTERS: &AsciiSet = &LIST_CHARACTERS.add(b'%').add(b'?').add(b'#');
 /// What comes before the number of a track.
 const TRACK_PREFIX: &str = "trackID=";
 
@@ -126,6 +128,12 @@ impl Url {
             None => url,
         }
     }
+}
+
+/// The URL of the recording at a relative path; `origin` as in [`Url::origin`].
+pub fn recording_url(origin: &str, path: &Path) -> String {
+    let escape = |name: &OsStr| percent_encode(name.as_bytes(), PATH_CHARACTERS).to_string();
+    path.iter().fold(origin.to_owned(), |url, name| url + "/" + &escape(name))
 }
 
 /// The path as a person reads it.
@@ -329,6 +337,19 @@ mod tests {
             assert_eq!(sent_url.track_url(local, 1), track, "{sent}");
             let back = url(track);
             assert_eq!((back.path, back.track), (sent_url.path, Some(1)), "{sent}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_a_recording_leads_back_to_its_path() {
+        for (path, expected) in [
+            ("yard/a.mp4", "rtsp://10.0.0.1/yard/a.mp4"),
+            ("my file, 100%;?#.mp4", "rtsp://10.0.0.1/my%20file%2C%20100%25%3B%3F%23.mp4"),
+            ("gr\u{f6}\u{df}e.mkv", "rtsp://10.0.0.1/gr%C3%B6%C3%9Fe.mkv"),
+        ] {
+            let url = recording_url("rtsp://10.0.0.1", Path::new(path));
+            assert_eq!(url, expected);
+            assert_eq!(Url::parse(&url).unwrap().path, Path::new(path));
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Connection<'a> {
     decoder: Decoder,
     role: Role,
     attached: Arc<Attached>,
+    /// We opened it, so it is not for us to end it.
+    is_ours: bool,
 }
 
 /// What a connection is used for.
@@ -101,7 +103,14 @@ impl<'a> Connection<'a> {
             decoder: Decoder::new(),
             role: Role::Plain,
             attached: Arc::default(),
+            is_ours: false,
         })
+    }
+
+    /// The same for a connection that we opened. `decoder` holds what of the other side's requests has come already.
+    pub fn opened_by_us(mut self, decoder: Decoder) -> Self {
+        (self.decoder, self.is_ours) = (decoder, true);
+        self
     }
 
     /// Reads the header by which a relay says for whom it connects. That is the client from then on; `None` when the
@@ -162,6 +171,9 @@ impl<'a> Connection<'a> {
         // A handshake must be complete in time just as a message must.
         let mut progress = if self.own_writer.is_secure() { Progress::Handshaking } else { Progress::Open };
         let mut message_began = (progress == Progress::Handshaking).then_some(last_read);
+        if let Err(end) = self.handle_buffered() {
+            return end;
+        }
         loop {
             let config = self.shared.config();
             let Some(wait) = self.patience(&config, last_read, message_began) else {
@@ -239,7 +251,7 @@ impl<'a> Connection<'a> {
         let deadline = match message_began {
             Some(began) => began + config.rtsp.read_timeout,
             // Looked at again from time to time, as the session may end without this worker hearing of it.
-            None if has_session => Instant::now() + config.rtsp.session_timeout,
+            None if has_session || self.is_ours => Instant::now() + config.rtsp.session_timeout,
             None => last_read + config.rtsp.idle_timeout,
         };
         let wait = deadline.saturating_duration_since(Instant::now());

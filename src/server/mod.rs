@@ -9,6 +9,7 @@ mod group;
 mod http;
 mod methods;
 mod proxy_protocol;
+pub mod register;
 mod session;
 mod socket;
 mod streamer;
@@ -179,6 +180,10 @@ impl Server {
         let acceptors = all
             .map(|(kind, socket)| Acceptor::start(socket, kind, Arc::clone(&shared), Arc::clone(&pool)))
             .collect::<anyhow::Result<_>>()?;
+        if let Some(address) = addresses.first() {
+            let registers = shared.config().register.clone();
+            register::start(&shared, &registers, address.port()).context("cannot start a thread for [[register]]")?;
+        }
         Ok(Self { shared, acceptors, addresses, http_addresses, rtsps_addresses, all_threads_ended, running })
     }
 
@@ -211,14 +216,14 @@ impl Server {
     pub fn reconfigure(&self, new: Config) {
         let old = self.shared.config();
         let fixed = |config: &Config| {
-            let Config { root, follow_symlinks, rtsp, http, rtsps, log, channels, .. } = config.clone();
+            let Config { root, follow_symlinks, rtsp, http, rtsps, log, channels, register, .. } = config.clone();
             let rtsps = rtsps.files().map(|_| rtsps.ports.clone());
             let rtsp = (rtsp.ports, rtsp.bind);
-            (root, follow_symlinks, rtsp, http.ports, rtsps, log.destinations, log.file, channels)
+            (root, follow_symlinks, rtsp, http.ports, rtsps, log.destinations, log.file, channels, register)
         };
         if fixed(&old) != fixed(&new) {
             warn!(
-                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations, log file and channels change only at the next start"
+                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations, log file, channels and register change only at the next start"
             );
         }
         // Read again even if the names are the same: certificates are renewed in place.

@@ -485,7 +485,8 @@ impl<'a> Streamer<'a> {
             let reports = || {
                 state.tracks.iter().enumerate().filter_map(|(track, set_up)| Some((track, set_up.as_ref()?.report?)))
             };
-            let lost: i64 = reports().map(|(_, report)| i64::from(report.cumulative_lost)).sum();
+            // Negative where packets came twice (RFC 3550 section 6.4.1).
+            let lost: i64 = reports().map(|(_, report)| i64::from(report.cumulative_lost.max(0))).sum();
             let jitter = reports().filter_map(|(track, report)| self.player.ticks_to_millis(track, report.jitter));
             (lost, jitter.reduce(f64::max))
         });

@@ -100,7 +100,9 @@ fn urls_that_are_handed_out_keep_their_scheme_and_media_stay_within_tls() {
     assert_eq!(by_path.header("Content-Base"), Some(&*format!("{url}/")));
     let track = format!("{url}/trackID=0");
     let udp = "RTP/AVP;unicast;client_port=40000-40001";
-    assert_eq!(client.ask("SETUP", &track, &[&format!("Transport: {udp}")]).status, 461);
+    for exposed in [udp, "RAW/RAW/UDP;unicast;client_port=40000-40001"] {
+        assert_eq!(client.ask("SETUP", &track, &[&format!("Transport: {exposed}")]).status, 461, "{exposed}");
+    }
     let both = format!("Transport: {udp}, RTP/AVP/TCP;unicast;interleaved=0-1");
     let set_up = client.ask("SETUP", &track, &[&both]);
     assert!(set_up.header("Transport").is_some_and(|it| it.starts_with("RTP/AVP/TCP")), "{set_up:?}");

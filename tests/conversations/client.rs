@@ -82,6 +82,11 @@ pub struct Client {
 impl Client {
     pub fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        Self::over(stream)
+    }
+
+    /// A client on a connection that there is already.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self { stream, bytes: Vec::new(), frames: VecDeque::new(), next_cseq: 1 }
     }

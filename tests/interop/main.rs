@@ -198,6 +198,7 @@ fn a_seek_lands_on_the_key_frame_at_or_before_the_time_and_plays_to_the_end() {
     const SEEKS: &[(&str, &str, i64)] = &[
         ("faststart.mp4", "1.5", 1000),
         ("faststart.mp4", "1.01", 1000),
+        ("faststart.mp4", "1.0", 1000),
         ("faststart.mp4", "0.9", 0),
         ("bframes.mp4", "1.2", 1000),
         ("hev1_bframes_5_1.mp4", "1.7", 1000),

@@ -185,6 +185,15 @@ fn a_loop_of_nothing_is_refused_and_a_track_that_is_empty_ends() {
     assert!(matches!(reader.next(&mut sample), Ok(Next::End)));
 }
 
+/// Matroska has no decode times, and where they are guessed two pictures may have the same.
+#[test]
+fn samples_with_the_same_decode_time_all_stay() {
+    let looped = looped(Fake::new(vec![(0, 0, 0, true), (0, 80, 0, false), (0, 40, 40, false), (0, 120, 120, false)]));
+    let mut reader = looped.reader().unwrap();
+    let shown: Vec<i64> = read(&mut *reader, 12).into_iter().map(|(_, pts, _)| pts).collect();
+    assert_eq!(shown, [0, 80, 40, 120, 200, 280, 240, 320, 400, 480, 440, 520]);
+}
+
 #[test]
 fn a_file_that_grew_since_it_was_measured_does_not_turn_back_time() {
     let inner: Arc<dyn Recording> = Arc::new(Fake::new(pictures(0, 10, 5)));

@@ -67,7 +67,8 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         Ok(granted)
     });
     if playing.is_err() && is_new {
-        let _ = session.order(Order::End(streamer::EndReason::Teardown, None));
+        // So that its channels are free before another one asks for them.
+        let _ = session.ask(|reply| Order::End(streamer::EndReason::Teardown, Some(reply)));
     }
     let granted = playing?;
     let timeout = config.rtsp.session_timeout.as_secs();
