@@ -61,6 +61,6 @@ impl Source {
                 looped
             }
         };
-        Ok(Found { recording: looped, is_new: found.is_new })
+        Ok(Found { recording: looped, ..found })
     }
 }

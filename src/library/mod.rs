@@ -11,6 +11,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Config;
 use crate::media::container::{self, Options};
@@ -67,6 +68,8 @@ pub struct Found {
     pub recording: Arc<dyn Recording>,
     /// False when it came out of the cache.
     pub is_new: bool,
+    /// When its file last changed, before it was opened. `None` before 1970.
+    pub modified: Option<SystemTime>,
 }
 
 impl Library {
@@ -106,7 +109,7 @@ impl Library {
             container::open(&Source::new(file), &name, options).map_err(Arc::new)
         });
         match opened {
-            Ok(recording) => Ok(Found { recording: Arc::clone(recording), is_new }),
+            Ok(recording) => Ok(Found { recording: Arc::clone(recording), is_new, modified: identity.modified() }),
             Err(error) => Err(LookupError::Media(Arc::clone(error))),
         }
     }
@@ -156,6 +159,11 @@ fn evict_oldest(cache: &mut HashMap<PathBuf, Entry>) {
 }
 
 impl Identity {
+    fn modified(&self) -> Option<SystemTime> {
+        let (seconds, nanos) = self.modified;
+        UNIX_EPOCH.checked_add(Duration::new(seconds.try_into().ok()?, nanos.try_into().ok()?))
+    }
+
     fn of(file: &File) -> std::io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Self {

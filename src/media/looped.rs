@@ -143,7 +143,8 @@ impl Reader for LoopedReader {
 
     fn seek(&mut self, to: MediaTime, how: SeekTo) -> Result<MediaTime, Error> {
         let lap_len = self.looped.lap.as_nanos();
-        self.lap = to.as_nanos().max(0) / lap_len;
+        // Later than any sample: there is no such time, so the end of the first lap is meant.
+        self.lap = if to == MediaTime::MAX { 0 } else { to.as_nanos().max(0) / lap_len };
         self.is_lap_empty = false;
         self.latest.fill(None);
         self.floor.fill(None);

@@ -245,6 +245,22 @@ impl Player {
         self.outbox.outputs[track] = Some(Output::new(payloader, stream, first_rtptime, is_datagram));
     }
 
+    /// Replaces where a track goes: whether that is datagrams, and how long its packets may be. All else goes on.
+    pub fn move_track(&mut self, track: usize, is_datagram: bool, packet_len_max: usize) {
+        if let Some(output) = &mut self.outbox.outputs[track] {
+            output.is_datagram = is_datagram;
+            output.has_begun = false;
+        }
+        self.limit_packets(track, packet_len_max);
+    }
+
+    /// Limits the packets of a track to `packet_len_max` bytes, from the next sample on.
+    pub fn limit_packets(&mut self, track: usize, packet_len_max: usize) {
+        if let Some(output) = &mut self.outbox.outputs[track] {
+            output.stream.limit_packets(packet_len_max);
+        }
+    }
+
     /// Takes a track out.
     pub fn remove_track(&mut self, track: usize) {
         self.outbox.drop_unsent(track);
@@ -370,6 +386,12 @@ impl Player {
     pub fn rtptime_at(&self, track: usize, now: Instant) -> Option<u32> {
         let output = self.outbox.outputs[track].as_ref()?;
         Some(output.rtptime(&self.clock, self.clock.position(now)))
+    }
+
+    /// Ticks of a track's RTP clock in milliseconds.
+    pub fn ticks_to_millis(&self, track: usize, ticks: u32) -> Option<f64> {
+        let output = self.outbox.outputs[track].as_ref()?;
+        Some(f64::from(ticks) * 1000.0 / f64::from(output.clock_rate()))
     }
 
     /// The time that a sender report of the wall time `now` must tell: see `Timeline::in_real_time`.

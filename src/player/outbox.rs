@@ -19,7 +19,7 @@ pub struct Output {
     pub is_datagram: bool,
     pub is_active: bool,
     /// Packets have left since PLAY.
-    has_begun: bool,
+    pub has_begun: bool,
 }
 
 impl Output {
@@ -27,9 +27,14 @@ impl Output {
         Self { payloader, stream, first_rtptime, is_datagram, is_active: false, has_begun: false }
     }
 
+    /// Ticks a second of its timestamps.
+    pub fn clock_rate(&self) -> u32 {
+        self.payloader.clock_rate()
+    }
+
     /// The RTP timestamp of media time `at`.
     pub fn rtptime(&self, clock: &Timeline, at: MediaTime) -> u32 {
-        self.first_rtptime.wrapping_add(clock.ticks(at, self.payloader.clock_rate()) as u32)
+        self.first_rtptime.wrapping_add(clock.ticks(at, self.clock_rate()) as u32)
     }
 }
 

@@ -146,20 +146,29 @@ impl Timeline {
     /// shown that follows: priming samples, and pictures that precede a key frame, lie before `start` all the same.
     pub fn stamp_anew(&mut self, start: MediaTime, first: MediaTime) {
         if let Some(latest) = self.stream_latest {
-            self.stream_start = latest + SEEK_GAP + (start - first).over(self.rate.scale).max(MediaTime::ZERO);
+            self.stamp_from(latest + SEEK_GAP, start, first);
+        } else {
+            self.media_start = start;
+            self.pts_latest = start;
         }
-        self.media_start = start;
-        self.pts_latest = start;
     }
 
     /// As [`Self::stamp_anew`], so that what follows is due, and stamped, right after media time `end` of what went
     /// `before`.
     pub fn follow(&mut self, before: &Self, end: MediaTime, start: MediaTime, first: MediaTime) {
-        self.stamp_anew(start, first);
         let stream_end = before.stream_time(end);
-        self.stream_start = self.stream_start.max(stream_end);
+        // Pictures that others refer to may have been sent though they are shown after the end.
+        let free = self.stream_latest.filter(|latest| *latest >= stream_end).map(|latest| latest + SEEK_GAP);
+        self.stamp_from(free.unwrap_or(stream_end), start, first);
         let gap = (self.stream_start - stream_end).over(self.rate.speed);
         self.resume(start, before.due(end) + gap.to_duration());
+    }
+
+    /// Nothing from `first` on is stamped before stream time `free`.
+    fn stamp_from(&mut self, free: MediaTime, start: MediaTime, first: MediaTime) {
+        self.stream_start = free + (start - first).over(self.rate.scale).max(MediaTime::ZERO);
+        self.media_start = start;
+        self.pts_latest = start;
     }
 
     /// A sample that is shown at `pts` has been stamped.

@@ -17,7 +17,7 @@ impl RtpStream {
     /// A stream whose packets are at most `packet_len_max` bytes long, RTP header included. `ssrc` and the first
     /// sequence number should be random (RFC 3550 section 8.1 and 5.1).
     pub fn new(payload_type: u8, ssrc: u32, first_sequence: u16, packet_len_max: usize) -> Self {
-        assert!(packet_len_max > HEADER_LEN + 8, "a packet must have room for a payload");
+        Self::check_room(packet_len_max);
         Self {
             payload_type: payload_type & 0x7f,
             ssrc,
@@ -26,6 +26,16 @@ impl RtpStream {
             packet_count: 0,
             octet_count: 0,
         }
+    }
+
+    fn check_room(packet_len_max: usize) {
+        assert!(packet_len_max > HEADER_LEN + 8, "a packet must have room for a payload");
+    }
+
+    /// Changes how long packets may be, from the next on.
+    pub fn limit_packets(&mut self, packet_len_max: usize) {
+        Self::check_room(packet_len_max);
+        self.packet_len_max = packet_len_max;
     }
 
     /// The synchronisation source.

@@ -17,11 +17,14 @@ use super::tls::{self, Progress, Tls};
 use super::writer::ConnectionWriter;
 use super::{Shared, socket};
 use crate::config::Config;
+use crate::rtsp::headers::lists::has_word;
 use crate::rtsp::{Decoder, Frame, Message, Request, Response};
 use crate::sync::Leaf;
 
 /// Read at a time, in bytes.
 const READ_LEN: usize = 4096;
+/// How long a streaming thread may take to hear of a client's RTCP goodbye. It says TEARDOWN as well, as a rule.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// What a worker knows of its connection.
 pub struct Connection<'a> {
@@ -278,14 +281,13 @@ impl<'a> Connection<'a> {
     fn answer(&mut self, request: &Request) -> Result<(), String> {
         let Reply { response, then } = methods::handle(self, request);
         debug!("{}: {} {} -> {}", self.peer, request.method, request.url, response.status);
+        let is_last = has_word(&request.headers, "Connection", "close");
+        let response = if is_last { response.header("Connection", "close") } else { response };
         self.write(&response).map_err(|error| error.to_string())?;
-        match then {
-            Then::Nothing => Ok(()),
-            Then::Run(session) => {
-                let _ = session.order(Order::Run);
-                Ok(())
-            }
+        if let Then::Run(session) = then {
+            let _ = session.order(Order::Run);
         }
+        if is_last { Err("as the client asked".to_owned()) } else { Ok(()) }
     }
 
     fn write(&self, response: &Response) -> io::Result<()> {
@@ -333,8 +335,12 @@ impl<'a> Connection<'a> {
 
     fn receive_frame(&self, frame: &Frame) {
         let find = |channels: &mut Vec<Channel>| channels.iter().find(|channel| channel.rtcp == frame.channel).cloned();
-        if let Some(channel) = self.attached.channels.with(find) {
-            channel.session.receive_rtcp(channel.track, &frame.data);
+        if let Some(Channel { session, track, .. }) = self.attached.channels.with(find)
+            && session.receive_rtcp(track, &frame.data)
+        {
+            // Its thread may be waiting for us to take what it sends; so not for long.
+            let (reply, _) = crossbeam_channel::bounded(1);
+            let _ = session.order_by(Order::Pause(vec![track], reply), Instant::now() + GOODBYE_TIMEOUT);
         }
     }
 
@@ -370,6 +376,7 @@ impl<'a> Connection<'a> {
                 sessions.push(Arc::clone(session));
             }
         });
+        session.with_state(|state| state.connection = Arc::downgrade(&self.attached));
     }
 
     /// Gives a pair of channels to a track, which gives back those it had: `wanted`, unless another track has them,
@@ -402,6 +409,8 @@ impl Drop for Connection<'_> {
         }
         self.shared.tunnels.remove(self.own_number);
         for session in self.attached.sessions.with(std::mem::take) {
+            // The time that it may stay silent begins.
+            session.note_life();
             let is_interleaved_here = session
                 .with_state(|state| state.tracks.iter().flatten().any(|track| track.connection == Some(self.number)));
             if is_interleaved_here {

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
+use super::connection::Attached;
 use super::group::Call;
 use super::streamer::Order;
 use crate::media::Recording;
@@ -58,6 +59,8 @@ pub struct SessionState {
     pub tracks: Vec<Option<SetUpTrack>>,
     /// PLAY was answered, and neither PAUSE nor the end came since.
     pub is_playing: bool,
+    /// What hangs on the connection that last named it, for as long as that is open.
+    pub connection: Weak<Attached>,
 }
 
 /// A track after SETUP.
@@ -90,7 +93,7 @@ impl Session {
             peer,
             user,
             orders,
-            state: Leaf::new(SessionState { tracks, is_playing: false }),
+            state: Leaf::new(SessionState { tracks, ..SessionState::default() }),
             last_sign: AtomicU64::new(0),
             born: Instant::now(),
             has_ended: AtomicBool::new(false),
@@ -120,6 +123,11 @@ impl Session {
     /// Looks at or changes what changes.
     pub fn with_state<R>(&self, access: impl FnOnce(&mut SessionState) -> R) -> R {
         self.state.with(access)
+    }
+
+    /// Whether the connection that last named it is open.
+    pub fn is_connected(&self) -> bool {
+        self.with_state(|state| state.connection.strong_count() > 0)
     }
 
     /// The client is there.
@@ -169,19 +177,22 @@ impl Session {
         self.has_ended.load(Ordering::Relaxed)
     }
 
-    /// Takes in RTCP from the client for `track`. What is not about our stream is ignored.
-    pub fn receive_rtcp(&self, track: usize, packet: &[u8]) {
+    /// Takes in RTCP from the client for `track`; true if it says goodbye. Reports about the packets of others are
+    /// those of a stranger, or of a client that has mistaken us for one: they are ignored, and no sign of life.
+    #[must_use]
+    pub fn receive_rtcp(&self, track: usize, packet: &[u8]) -> bool {
         let received = rtcp::parse(packet);
-        if received.packet_count == 0 {
-            return;
-        }
-        self.note_life();
-        self.with_state(|state| {
-            let Some(Some(set_up)) = state.tracks.get_mut(track) else { return };
-            if let Some(block) = received.reports.iter().find(|block| block.ssrc == set_up.ssrc) {
-                set_up.report = Some(*block);
-            }
+        let is_ours = self.with_state(|state| {
+            let Some(Some(set_up)) = state.tracks.get_mut(track) else { return false };
+            let block = received.reports.iter().find(|block| block.ssrc == set_up.ssrc);
+            set_up.report = block.copied().or(set_up.report);
+            // A receiver that has got nothing yet reports nothing.
+            block.is_some() || received.packet_count > 0 && received.reports.is_empty()
         });
+        if is_ours {
+            self.note_life();
+        }
+        is_ours && received.bye
     }
 }
 

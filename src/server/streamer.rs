@@ -35,9 +35,13 @@ const RTCP_COUNT_MAX: usize = 16;
 pub enum Order {
     /// Add a track, or replace it.
     AddTrack(Box<NewTrack>, Sender<()>),
+    /// Send a track, which goes on, another way, in packets of at most so many bytes; from the next [`Order::Run`] on.
+    MoveTrack(usize, Box<dyn Transport>, usize, Sender<()>),
+    /// Send these tracks in packets of at most so many bytes.
+    LimitPackets(Vec<usize>, usize),
     /// Prepare playback; the answer goes into the response to PLAY.
     Play(Vec<usize>, PlayRequest, Sender<Result<PlayPoint, PlayError>>),
-    /// The response to PLAY is out: send.
+    /// The response to PLAY, or to SETUP of a track that plays, is out: send.
     Run,
     /// Stop these tracks. Answered when the last packet is out.
     Pause(Vec<usize>, Sender<()>),
@@ -178,10 +182,14 @@ struct Streamer<'a> {
     player: Player,
     orders: Receiver<Order>,
     transports: Vec<Option<Box<dyn Transport>>>,
+    /// Other ways for tracks, whose responses are not out yet: track, way, and longest packet.
+    moving: Vec<(usize, Box<dyn Transport>, usize)>,
     next_rtcp: Instant,
     wall_clock: WallClock,
     rtcp_buffer: Vec<u8>,
     started: Instant,
+    /// PLAY was answered once.
+    has_played: bool,
     sent: Sent,
 }
 
@@ -218,10 +226,12 @@ impl<'a> Streamer<'a> {
             player,
             orders,
             transports: session.recording.tracks().iter().map(|_| None).collect(),
+            moving: Vec::new(),
             next_rtcp: now + RTCP_INTERVAL,
             wall_clock: WallClock { instant: now, time: SystemTime::now() },
             rtcp_buffer: Vec::new(),
             started: now,
+            has_played: false,
             sent: Sent::default(),
         }
     }
@@ -269,7 +279,11 @@ impl<'a> Streamer<'a> {
         Instant::now() < self.deadline()
     }
 
+    /// Whoever has paused says nothing for as long as it takes (FFmpeg, mpv): the open connection is sign enough.
     fn deadline(&self) -> Instant {
+        if self.has_played && !self.player.is_playing() && self.session.is_connected() {
+            self.session.note_life();
+        }
         self.session.deadline(self.shared.config().rtsp.session_timeout)
     }
 
@@ -323,11 +337,23 @@ impl<'a> Streamer<'a> {
                 self.transports[track] = Some(transport);
                 let _ = reply.send(());
             }
+            Order::MoveTrack(track, transport, packet_len_max, reply) => {
+                self.moving.push((track, transport, packet_len_max));
+                let _ = reply.send(());
+            }
+            Order::LimitPackets(tracks, packet_len_max) => {
+                tracks.into_iter().for_each(|track| self.player.limit_packets(track, packet_len_max));
+            }
             Order::Play(tracks, request, reply) => {
                 let point = self.player.play(&tracks, &request, Instant::now());
+                self.has_played |= point.is_ok();
                 let _ = reply.send(point);
             }
             Order::Run => {
+                for (track, transport, packet_len_max) in std::mem::take(&mut self.moving) {
+                    self.player.move_track(track, transport.is_datagram(), packet_len_max);
+                    self.transports[track] = Some(transport);
+                }
                 let now = Instant::now();
                 self.player.run(now);
                 self.next_rtcp = now + RTCP_INTERVAL;
@@ -421,9 +447,15 @@ impl<'a> Streamer<'a> {
             return;
         }
         let mut buffer = [0; RTCP_LEN_MAX];
+        let mut has_left = false;
         for _ in 0..RTCP_COUNT_MAX {
             let Some(len) = transport.receive_rtcp(&mut buffer) else { break };
-            self.session.receive_rtcp(track, &buffer[..len]);
+            has_left |= self.session.receive_rtcp(track, &buffer[..len]);
+        }
+        if has_left {
+            debug!("{}: {}: the client left track {track}", self.session.peer, self.session.file.display());
+            self.player.pause(&[track]);
+            self.note_playing();
         }
     }
 
@@ -449,13 +481,20 @@ impl<'a> Streamer<'a> {
     fn end(&self, reason: &EndReason) {
         let Session { peer, file, id, .. } = &**self.session;
         let Sent { packets, bytes, skipped, refused } = self.sent;
-        let lost: i64 = self.session.with_state(|state| {
-            let reports = state.tracks.iter().flatten().filter_map(|track| track.report);
+        let (lost, jitter) = self.session.with_state(|state| {
+            let reports = || {
+                state.tracks.iter().enumerate().filter_map(|(track, set_up)| Some((track, set_up.as_ref()?.report?)))
+            };
             // Negative where packets came twice (RFC 3550 section 6.4.1).
-            reports.map(|report| i64::from(report.cumulative_lost.max(0))).sum()
+            let lost: i64 = reports().map(|(_, report)| i64::from(report.cumulative_lost.max(0))).sum();
+            let jitter = reports().filter_map(|(track, report)| self.player.ticks_to_millis(track, report.jitter));
+            (lost, jitter.reduce(f64::max))
         });
         let mut figures =
             format!("{:.1} s, {packets} packets, {bytes} bytes, {lost} lost", self.started.elapsed().as_secs_f64());
+        if let Some(jitter) = jitter {
+            figures += &format!(", jitter {jitter:.1} ms");
+        }
         if skipped > 0 {
             figures += &format!(", {skipped} damaged places skipped");
         }

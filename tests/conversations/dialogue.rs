@@ -251,6 +251,8 @@ impl Speaker {
     /// - `forget`: forgets the frames that came before the last answer.
     /// - `starts CHANNEL SEQ RTPTIME`: the first RTP packet on this channel behind the last answer has these.
     /// - `follows CHANNEL SEQ`: the first RTP packet on this channel behind the last answer has this sequence number.
+    /// - `stamps CHANNEL RTPTIME OFFSET ...`: the next RTP packets on this channel, those with the same timestamp counted
+    ///   once, have these timestamps, counted from that.
     /// - `frames CHANNEL COUNT`: waits for so many more packets on this channel, whose numbers follow each other.
     /// - `only CHANNEL ...`: of the frames that came and were not looked at, all are on these channels.
     /// - `sender-report CHANNEL`: waits for one.
@@ -300,6 +302,18 @@ impl Speaker {
                 let next = Rtp::parse(&self.next_on(number(channel) as u8)?);
                 if u64::from(next.sequence) != self.number(seq) {
                     return Err(format!("{next:?}, but RTP-Info told {}", self.number(seq)));
+                }
+            }
+            ["stamps", channel, rtptime, offsets @ ..] => {
+                let start = self.number(rtptime) as u32;
+                let mut found: Vec<u32> = Vec::new();
+                while found.len() < offsets.len() {
+                    found.push(Rtp::parse(&self.next_on(number(channel) as u8)?).rtptime.wrapping_sub(start));
+                    found.dedup();
+                }
+                let expected: Vec<u32> = offsets.iter().map(|offset| number(offset) as u32).collect();
+                if found != expected {
+                    return Err(format!("timestamps {found:?} behind RTP-Info, not {expected:?}"));
                 }
             }
             ["frames", channel, count] => {

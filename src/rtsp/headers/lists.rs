@@ -15,6 +15,11 @@ pub fn option_list(options: &[&str]) -> String {
     options.join(", ")
 }
 
+/// Whether a header that is a list of words, such as Connection (RFC 2326 section 12.8), has this one.
+pub fn has_word(headers: &Headers, name: &str, word: &str) -> bool {
+    headers.get_all(name).any(|field| split_unquoted(field, ',').any(|known| known.eq_ignore_ascii_case(word)))
+}
+
 /// Methods as Public and Allow have them.
 pub fn method_list(methods: &[Method]) -> String {
     methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")

@@ -57,7 +57,7 @@ macro_rules! factor {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
+                write_decimal(self.0, f)
             }
         }
     };
@@ -74,6 +74,11 @@ factor! {
 
 /// Beyond this a factor is no factor. It also keeps what is echoed short.
 const FACTOR_MAX: f64 = 1_000_000.0;
+
+/// As every server writes it, with a point: `2.0`.
+fn write_decimal(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if value.fract() == 0.0 { write!(f, "{value:.1}") } else { write!(f, "{value}") }
+}
 
 /// `[-] 1*DIGIT [ . *DIGIT ]`. The parser of the standard library also takes `inf`, `nan` and `1e9`.
 fn parse_decimal(text: &str) -> Option<f64> {
@@ -141,7 +146,9 @@ mod tests {
 
     #[test]
     fn factors_are_written_without_exponent_or_padding() {
-        for (scale, expected) in [(1.0, "1"), (-2.0, "-2"), (0.5, "0.5"), (1_000_000.0, "1000000")] {
+        for (scale, expected) in
+            [(1.0, "1.0"), (-2.0, "-2.0"), (0.5, "0.5"), (1.25, "1.25"), (1_000_000.0, "1000000.0")]
+        {
             assert_eq!(Scale(scale).to_string(), expected);
         }
     }

@@ -106,7 +106,9 @@ impl<'a> Manager<'a> {
             Order::PauseAt(_, reply) => {
                 let _ = reply.send(Ok(()));
             }
-            Order::AddTrack(_, reply) => drop(reply),
+            // What goes to all is not one viewer's to change.
+            Order::LimitPackets(..) => {}
+            Order::AddTrack(_, reply) | Order::MoveTrack(.., reply) => drop(reply),
             Order::End(reason, reply) => {
                 self.remove_viewer(viewer, &reason);
                 if let Some(reply) = reply {

@@ -159,7 +159,8 @@ impl Group {
         let reports = rtcp::parse(packet).reports;
         if reports.iter().any(|report| report.ssrc == self.ssrc(track)) {
             for viewer in self.viewers_at(from.ip().to_canonical()) {
-                viewer.receive_rtcp(track, packet);
+                // Who leaves does so by TEARDOWN, or falls silent.
+                let _ = viewer.receive_rtcp(track, packet);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use log::warn;
 
@@ -12,6 +12,7 @@ use crate::library::Found;
 use crate::media::container::Options;
 use crate::media::{Kind, Recording};
 use crate::rtp::payloader_for;
+use crate::rtsp::headers::Date;
 use crate::rtsp::headers::lists::accepts_sdp;
 use crate::rtsp::sdp::{self, Description, Media, MediaKind};
 use crate::rtsp::{Status, Url};
@@ -26,10 +27,19 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
     let url = target(exchange)?;
     let shared = exchange.connection.shared;
     let group = shared.groups.find(&url.path);
-    let recording = match group.and_then(|group| group.running()) {
-        Some(running) => running,
-        None => open_recording(exchange, &url)?,
+    let (recording, modified) = match group.and_then(|group| group.running()) {
+        Some(running) => (running, None),
+        None => {
+            let found = open_recording(exchange, &url)?;
+            (found.recording, found.modified)
+        }
     };
+    if let Some(modified) = modified
+        && !has_changed(exchange, modified)
+    {
+        let response = exchange.response(Status::NotModified);
+        return Ok(response.header("Last-Modified", Date(modified)).into());
+    }
     let local_origin = exchange.connection.local_origin();
     let mut description = describe(&*recording, &url, &local_origin, exchange.connection.local);
     if let Some(group) = group {
@@ -43,21 +53,29 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         Some(session) => exchange.ok_in(&session),
         None => exchange.ok(),
     };
-    let response = response
-        .header("Content-Base", url.content_base(&local_origin))
-        .header("Cache-Control", "no-cache")
-        .body(sdp::CONTENT_TYPE, description.to_string().into_bytes());
-    Ok(response.into())
+    let mut response =
+        response.header("Content-Base", url.content_base(&local_origin)).header("Cache-Control", "no-cache");
+    if let Some(modified) = modified {
+        response = response.header("Last-Modified", Date(modified));
+    }
+    Ok(response.body(sdp::CONTENT_TYPE, description.to_string().into_bytes()).into())
 }
 
-fn open_recording(exchange: &Exchange<'_, '_>, url: &Url) -> Result<Arc<dyn Recording>, Refusal> {
+/// Whether the file is newer than what the client has (RFC 2326 section 12.23). Its header has whole seconds; one that
+/// is no date, or that lies in the future, counts for nothing (RFC 2068 section 14.24).
+fn has_changed(exchange: &Exchange<'_, '_>, modified: SystemTime) -> bool {
+    let since = exchange.request.headers.get("If-Modified-Since").and_then(|value| value.parse::<Date>().ok());
+    since.is_none_or(|Date(since)| since > SystemTime::now() || modified >= since + Duration::from_secs(1))
+}
+
+fn open_recording(exchange: &Exchange<'_, '_>, url: &Url) -> Result<Found, Refusal> {
     let shared = exchange.connection.shared;
     let options = Options::from(&*shared.config());
     let found = shared.library.open(&url.path, &options).map_err(|error| lookup_failed(exchange, &error))?;
     if found.is_new {
         log_faults(exchange, &found);
     }
-    Ok(found.recording)
+    Ok(found)
 }
 
 /// Where the tracks of a channel go. It has no end: who joins cannot choose a place.

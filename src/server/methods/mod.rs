@@ -12,7 +12,7 @@ mod teardown;
 mod way;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::connection::Connection;
 use super::session::Session;
@@ -74,7 +74,7 @@ type Outcome = Result<Reply, Refusal>;
 /// Carries out a request.
 pub fn handle(connection: &mut Connection<'_>, request: &Request) -> Reply {
     let cseq = request.headers.get("CSeq").and_then(|value| value.parse::<CSeq>().ok()).map(|cseq| cseq.0);
-    let mut exchange = Exchange { connection, request, cseq, user: None };
+    let mut exchange = Exchange { connection, request, cseq, user: None, began: Instant::now() };
     match dispatch(&mut exchange) {
         Ok(reply) => reply,
         Err(refusal) => exchange.refuse(refusal),
@@ -115,14 +115,26 @@ struct Exchange<'a, 'c> {
     cseq: Option<u32>,
     /// Who logged in; `None` where nobody has to, and before [`Self::identify`].
     user: Option<String>,
+    /// When it had come.
+    began: Instant,
 }
 
+/// The longest Timestamp that is echoed, in bytes.
+const TIMESTAMP_LEN_MAX: usize = 64;
+
 impl Exchange<'_, '_> {
-    /// A response with what all of them carry.
+    /// A response with what all of them carry. The client's own time is echoed, with how long we have held it
+    /// (RFC 2326 section 12.38).
     fn response(&self, status: Status) -> Response {
-        Response::new(status, self.cseq)
+        let response = Response::new(status, self.cseq)
             .header("Server", concat!("camreel/", env!("CARGO_PKG_VERSION")))
-            .header("Date", Date(SystemTime::now()))
+            .header("Date", Date(SystemTime::now()));
+        match self.request.headers.get("Timestamp").filter(|timestamp| timestamp.len() <= TIMESTAMP_LEN_MAX) {
+            Some(timestamp) => {
+                response.header("Timestamp", format_args!("{timestamp} {:.3}", self.began.elapsed().as_secs_f64()))
+            }
+            None => response,
+        }
     }
 
     fn ok(&self) -> Response {

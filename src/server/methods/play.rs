@@ -8,11 +8,13 @@ use std::time::{Instant, SystemTime};
 
 use log::warn;
 
+use super::setup::{blocksize, packet_len_max};
 use super::target::session_tracks;
 use super::{Exchange, Outcome, Refusal, Reply, Then};
 use crate::player::{PlayError, PlayPoint, PlayRequest, Rate};
+use crate::rtp::HEADER_LEN;
 use crate::rtsp::headers::range::effective_time;
-use crate::rtsp::headers::{NptTime, Range, RangeError, RtpInfo, RtpInfoStream, Scale, Speed};
+use crate::rtsp::headers::{Blocksize, NptTime, Range, RangeError, RtpInfo, RtpInfoStream, Scale, Speed};
 use crate::rtsp::{Method, Response, Status};
 use crate::server::session::{Session, SessionState};
 use crate::server::streamer::Order;
@@ -25,24 +27,28 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         return Err(Refusal::State(&[Method::Setup, Method::Teardown]));
     }
     let request = wanted(exchange)?;
+    let packet_len_max = blocksize(exchange)?.map(|size| packet_len_max(&exchange.connection.shared.config(), size));
     let moves = request.start.is_some() || request.rate.is_some();
     if moves && session.with_state(|state| state.is_playing && plays_others(state, &tracks)) {
         // One track cannot be moved while others play on: they share a timeline.
         return Err(Status::OnlyAggregateOperationAllowed.into());
     }
-    let point = play(exchange, &session, tracks, request)?;
-    let response = exchange.ok_in(&session).header("Range", range(&point));
-    let response = with_rate(exchange, response, point.rate);
-    let response = match point.tracks.is_empty() {
-        // It waits for its turn; nobody knows yet at which packet that will be.
-        true => response,
-        false => response.header("RTP-Info", rtp_info(&session, &point)),
-    };
+    let point = play(exchange, &session, tracks.clone(), request)?;
+    let mut response = exchange.ok_in(&session).header("Range", range(&point));
+    if !point.tracks.is_empty() {
+        // Of a range that waits for its turn nobody knows yet at which packet that will be.
+        response = response.header("RTP-Info", rtp_info(&session, &point));
+    }
+    response = with_rate(exchange, response, point.rate);
+    if let Some(len) = packet_len_max.filter(|_| !session.is_in_group()) {
+        let _ = session.order(Order::LimitPackets(tracks, len));
+        response = response.header("Blocksize", Blocksize((len - HEADER_LEN) as u32));
+    }
     Ok(Reply { response, then: Then::Run(session) })
 }
 
 /// Has the streaming thread prepare playback.
-fn play(
+pub(super) fn play(
     exchange: &Exchange<'_, '_>,
     session: &Session,
     tracks: Vec<usize>,
@@ -67,7 +73,7 @@ fn plays_others(state: &SessionState, tracks: &[usize]) -> bool {
 }
 
 /// What the headers ask for.
-fn wanted(exchange: &Exchange<'_, '_>) -> Result<PlayRequest, Refusal> {
+pub(super) fn wanted(exchange: &Exchange<'_, '_>) -> Result<PlayRequest, Refusal> {
     let headers = &exchange.request.headers;
     let scale = headers.get("Scale").map(str::parse::<Scale>).transpose().map_err(|_| Status::BadRequest)?;
     let speed = headers.get("Speed").map(str::parse::<Speed>).transpose().map_err(|_| Status::BadRequest)?;

@@ -1,4 +1,7 @@
 //! SETUP (RFC 2326 section 10.4): one track, one way out. The first one makes the session and its streaming thread.
+//!
+//! A track that is set up may be set up again, even while it plays: its packets then go another way, and nothing else
+//! changes. With Range or x-playNow, as QuickTime sends them, a track plays as soon as it is set up.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,13 +10,13 @@ use log::{info, warn};
 
 use super::target::{lookup_failed, target};
 use super::way::{self, Ways};
-use super::{Exchange, Outcome, Refusal};
+use super::{Exchange, Outcome, Refusal, Reply, Then, play};
 use crate::config::Config;
 use crate::media::container::Options;
 use crate::media::{Codec, Recording};
-use crate::player::Player;
-use crate::rtp::{Payloader, payloader_for};
-use crate::rtsp::headers::{self, Protocol, TransportSpec};
+use crate::player::{PlayRequest, Player};
+use crate::rtp::{HEADER_LEN, Payloader, payloader_for};
+use crate::rtsp::headers::{self, Blocksize, Protocol, TransportSpec};
 use crate::rtsp::{Method, Status, Url};
 use crate::server::group::Group;
 use crate::server::session::{Orders, Session, SetUpTrack, random, random_id};
@@ -21,18 +24,17 @@ use crate::server::streamer::{self, NewTrack, Order};
 
 /// Clients that send their keepalive exactly when the timeout ends get this much grace (Windows Media Foundation).
 const TIMEOUT_GRACE_SECS: u64 = 5;
+/// The smallest Blocksize that is granted, in bytes: below it, headers would outweigh what they carry.
+const BLOCKSIZE_MIN: u32 = 128;
 
 pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
-    let config = exchange.connection.shared.config();
+    let blocksize = blocksize(exchange)?;
+    let config = with_blocksize(exchange.connection.shared.config(), blocksize);
+    let play = play_at_once(exchange)?;
     let known = exchange.named_session()?;
     let target = target(exchange)?;
-    if let Some(session) = &known {
-        if session.file != target.path {
-            return Err(Status::AggregateOperationNotAllowed.into());
-        }
-        if session.with_state(|state| state.is_playing) {
-            return Err(Refusal::State(&[Method::Play, Method::Pause, Method::Teardown]));
-        }
+    if known.as_ref().is_some_and(|session| session.file != target.path) {
+        return Err(Status::AggregateOperationNotAllowed.into());
     }
     let group = exchange.connection.shared.groups.find(&target.path);
     let recording = match &known {
@@ -40,6 +42,13 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         None => open_recording(exchange, &target, group, &config)?,
     };
     let (track, codec) = track(&*recording, &target)?;
+    if let Some(session) = &known
+        && session.with_state(|state| state.is_playing && (session.is_in_group() || state.tracks[track].is_none()))
+        && play.is_none()
+    {
+        // A track cannot join in the middle without being told to play.
+        return Err(Refusal::State(&[Method::Play, Method::Pause, Method::Teardown]));
+    }
     let payloader = payloader_for(codec).map_err(|_| Status::NotFound)?;
     let spec = way::choose(exchange, &Ways { track, codec, group, known: known.as_deref() }, &config)?;
     let is_new = known.is_none();
@@ -52,17 +61,63 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         Some(group) => Ok(set_up_in_group(exchange, &session, track, group)),
         None => set_up_track(exchange, &session, track, payloader, &spec, &config),
     };
-    if set_up.is_err() && is_new {
-        let _ = session.order(Order::End(streamer::EndReason::Teardown, None));
+    let must_run = play.is_some() || !is_new;
+    let playing = set_up.and_then(|granted| {
+        play.map_or(Ok(()), |request| begin(exchange, &session, track, request))?;
+        Ok(granted)
+    });
+    if playing.is_err() && is_new {
+        // So that its channels are free before another one asks for them.
+        let _ = session.ask(|reply| Order::End(streamer::EndReason::Teardown, Some(reply)));
     }
-    let granted = set_up?;
+    let granted = playing?;
     let timeout = config.rtsp.session_timeout.as_secs();
     let announced = timeout.saturating_sub(TIMEOUT_GRACE_SECS).max(timeout / 2) as u32;
     let response = exchange
         .ok()
         .header("Session", headers::Session { id: session.id.clone(), timeout: Some(announced) })
         .header("Transport", granted);
-    Ok(response.into())
+    let response = match blocksize.filter(|_| !session.is_in_group()) {
+        Some(_) => response.header("Blocksize", Blocksize((config.rtp.udp_max_payload_size - HEADER_LEN) as u32)),
+        None => response,
+    };
+    Ok(Reply { response, then: if must_run { Then::Run(session) } else { Then::Nothing } })
+}
+
+/// What a Blocksize allows (RFC 2326 section 12.7), as a configuration. It counts no RTP header.
+fn with_blocksize(config: Arc<Config>, blocksize: Option<Blocksize>) -> Arc<Config> {
+    let Some(blocksize) = blocksize else { return config };
+    let mut config = Config::clone(&config);
+    config.rtp.udp_max_payload_size = packet_len_max(&config, blocksize);
+    Arc::new(config)
+}
+
+/// The longest packet that a Blocksize and the configuration allow.
+pub(super) fn packet_len_max(config: &Config, Blocksize(blocksize): Blocksize) -> usize {
+    (blocksize.max(BLOCKSIZE_MIN) as usize).saturating_add(HEADER_LEN).min(config.rtp.udp_max_payload_size)
+}
+
+/// The packet size that the client wants, if it says so.
+///
+/// # Errors
+/// 400 for what is no number.
+pub(super) fn blocksize(exchange: &Exchange<'_, '_>) -> Result<Option<Blocksize>, Refusal> {
+    let value = exchange.request.headers.get("Blocksize");
+    let blocksize = value.map(str::parse::<Blocksize>).transpose().map_err(|_| Status::BadRequest)?;
+    if blocksize == Some(Blocksize(0)) { Err(Status::BadRequest.into()) } else { Ok(blocksize) }
+}
+
+/// What is to be played as soon as the track is set up, if that is asked for.
+fn play_at_once(exchange: &Exchange<'_, '_>) -> Result<Option<PlayRequest>, Refusal> {
+    let is_asked = ["Range", "x-playNow"].iter().any(|header| exchange.request.headers.get(header).is_some());
+    is_asked.then(|| play::wanted(exchange)).transpose()
+}
+
+/// Plays a track that was just set up; where others play already, along with them.
+fn begin(exchange: &Exchange<'_, '_>, session: &Session, track: usize, request: PlayRequest) -> Result<(), Refusal> {
+    let is_playing = session.with_state(|state| state.is_playing);
+    let request = if is_playing { PlayRequest::default() } else { request };
+    play::play(exchange, session, vec![track], request).map(drop)
 }
 
 /// What is at the path; of a group's channel, what goes to the group now.
@@ -155,12 +210,18 @@ fn set_up_track(
     spec: &TransportSpec,
     config: &Config,
 ) -> Result<TransportSpec, Refusal> {
-    let ssrc = u32::from_ne_bytes(random());
+    let known_ssrc = session.with_state(|state| state.tracks[track].as_ref().map(|set_up| set_up.ssrc));
+    let ssrc = known_ssrc.unwrap_or_else(|| u32::from_ne_bytes(random()));
     let (transport, granted) = way::open(exchange, session, track, spec, config)?;
     let url = exchange.request.url.clone();
     let connection = matches!(granted.protocol, Protocol::RtpTcp).then_some(exchange.connection.number);
-    let new = Box::new(NewTrack::new(track, transport, payloader, ssrc, config));
-    session.ask(|reply| Order::AddTrack(new, reply)).ok_or(Status::SessionNotFound)?;
+    let done = if known_ssrc.is_some() {
+        session.ask(|reply| Order::MoveTrack(track, transport, config.rtp.udp_max_payload_size, reply))
+    } else {
+        let new = Box::new(NewTrack::new(track, transport, payloader, ssrc, config));
+        session.ask(|reply| Order::AddTrack(new, reply))
+    };
+    done.ok_or(Status::SessionNotFound)?;
     session.with_state(|state| {
         state.tracks[track] = Some(SetUpTrack { url, ssrc, connection, report: None });
     });
