@@ -241,6 +241,10 @@ impl<'a> Streamer<'a> {
             let now = Instant::now();
             if now >= self.next_rtcp {
                 self.exchange_rtcp(now);
+                // Whoever is always behind never waits, and would not look below.
+                if now >= self.deadline() {
+                    break self.time_out();
+                }
             }
             let wake = match self.advance(now) {
                 Ok(wake) => wake,
@@ -256,11 +260,7 @@ impl<'a> Streamer<'a> {
                         Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => None,
                         // Another sign of life may have come since the deadline was read, or may lie in a socket.
                         Err(RecvTimeoutError::Timeout) if self.has_sign_of_life() => None,
-                        Err(RecvTimeoutError::Timeout) => {
-                            leave(self.shared, self.session);
-                            self.say_goodbye_to_all();
-                            break EndReason::TimedOut;
-                        }
+                        Err(RecvTimeoutError::Timeout) => break self.time_out(),
                         Err(RecvTimeoutError::Disconnected) => break EndReason::Shutdown,
                     }
                 }
@@ -272,6 +272,12 @@ impl<'a> Streamer<'a> {
             }
         };
         self.end(&reason);
+    }
+
+    fn time_out(&mut self) -> EndReason {
+        leave(self.shared, self.session);
+        self.say_goodbye_to_all();
+        EndReason::TimedOut
     }
 
     fn has_sign_of_life(&mut self) -> bool {
