@@ -59,6 +59,16 @@ fn play(options: &[&str], input: &OsStr, clip: &Clip, limit: Duration) -> Result
     })
 }
 
+/// The pictures of a file of NAL units of this format, in the order they are shown. They have no times.
+pub fn decode(path: &Path, format: &str, limit: Duration) -> Result<Vec<Frame>, String> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "warning", "-f", format, "-i"]).arg(path);
+    command.args(["-fps_mode", "passthrough", "-f", "framehash", "-hash", "MD5", "-"]);
+    let ran = run(&mut command, limit);
+    ran.expect_success("ffmpeg")?;
+    parse(&ran.stdout)
+}
+
 /// Reads what the `framehash` muxer writes: `#tb 0: 1/90000`, then `stream, dts, pts, duration, size, hash[, ...]`.
 fn parse(text: &str) -> Result<Vec<Frame>, String> {
     let mut seconds_per_tick = None;

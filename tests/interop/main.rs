@@ -3,12 +3,19 @@
 //!
 //! The recordings are in `clips`, the comparison in `frames`, one module for each client.
 
+#[allow(dead_code)] // a part of it is used here
+#[path = "../conversations/client.rs"]
+mod client;
 mod clips;
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code)] // a part of it is used here
+#[path = "../rtp_payload/depacketise.rs"]
+mod depacketise;
 mod ffmpeg;
 mod frames;
 mod gstreamer;
+mod rates;
 mod strict;
 
 use std::time::Duration;
