@@ -61,7 +61,8 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         Some(group) => Ok(set_up_in_group(exchange, &session, track, group)),
         None => set_up_track(exchange, &session, track, payloader, &spec, &config),
     };
-    let must_run = play.is_some() || !is_new;
+    // What a group plays is begun by PLAY alone.
+    let must_run = play.is_some() || !is_new && !session.is_in_group();
     let playing = set_up.and_then(|granted| {
         play.map_or(Ok(()), |request| begin(exchange, &session, track, request))?;
         Ok(granted)
