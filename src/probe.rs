@@ -72,27 +72,17 @@ fn line(report: &mut String, name: &str, text: &str) {
 
 fn describe_track(track: &Track, survey: &TrackSurvey) -> String {
     let mut text = format!("{} {}", track.kind(), track.codec.name());
-    match &track.codec {
-        Codec::H264(_) | Codec::H265(_) => {
-            if let Some((width, height)) = track.codec.picture_size() {
-                let _ = write!(text, " {width}x{height}");
-            }
-            if let Some(rate) = track.frame_rate {
-                let _ = write!(text, ", {rate:.3} pictures/s");
-            }
-        }
-        Codec::Aac(config) => {
-            let _ = write!(text, " {} Hz, {} channels", config.sample_rate, config.channels);
-        }
-        Codec::Pcmu(config) | Codec::Pcma(config) => {
-            let _ = write!(text, " {} Hz, {} channels", config.sample_rate, config.channels);
-        }
-        Codec::Pcm(config) => {
-            let _ = write!(text, " {:?} {} Hz, {} channels", config.format, config.sample_rate, config.channels);
-        }
-        Codec::Opus(config) => {
-            let _ = write!(text, " 48000 Hz, {} channels", config.channels);
-        }
+    if let Some((width, height)) = track.codec.picture_size() {
+        let _ = write!(text, " {width}x{height}");
+    }
+    if let Codec::Pcm(config) = &track.codec {
+        let _ = write!(text, " {:?}", config.format);
+    }
+    if let Some((rate, channels)) = track.codec.sound() {
+        let _ = write!(text, " {rate} Hz, {channels} channels");
+    }
+    if let Some(rate) = track.frame_rate {
+        let _ = write!(text, ", {rate:.3} pictures/s");
     }
     let _ = write!(text, ", {} samples", survey.count);
     if let (Some(first), Some(last)) = (survey.first, survey.last) {

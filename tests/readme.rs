@@ -10,8 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use camreel::config::Config;
+use camreel::media::CONTAINERS;
 use camreel::media::codec::{AacConfig, Codec, G711Config, H264Config, H265Config, OpusConfig, PcmConfig, PcmFormat};
-use camreel::media::{CONTAINERS, Kind};
 use common::{Server, run};
 
 const README: &str = include_str!("../README.md");
@@ -56,11 +56,11 @@ fn codecs_are_those_that_are_known() {
     assert_eq!(told, known);
 }
 
-/// One of each. A new codec does not compile here until it is added, and then the README must tell it.
+/// One of each that the README tells of.
 fn every_codec() -> Vec<Codec> {
     let g711 = G711Config { sample_rate: 8000, channels: 1 };
     let pcm = PcmConfig { format: PcmFormat::S16Be, sample_rate: 8000, channels: 1 };
-    let codecs = vec![
+    vec![
         Codec::H264(H264Config::default()),
         Codec::H265(H265Config::default()),
         Codec::Aac(AacConfig::from_parts(2, 48_000, 2)),
@@ -68,15 +68,7 @@ fn every_codec() -> Vec<Codec> {
         Codec::Pcma(g711),
         Codec::Pcm(pcm),
         Codec::Opus(OpusConfig { channels: 2, pre_skip: 0, mapping_family: 0 }),
-    ];
-    for codec in &codecs {
-        let kind = match codec {
-            Codec::H264(_) | Codec::H265(_) => Kind::Video,
-            Codec::Aac(_) | Codec::Pcmu(_) | Codec::Pcma(_) | Codec::Pcm(_) | Codec::Opus(_) => Kind::Audio,
-        };
-        assert_eq!(codec.kind(), kind, "{}", codec.name());
-    }
-    codecs
+    ]
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl Reader for LoopedReader {
 fn is_cut_off(track: &Track, sample: &Sample) -> bool {
     let is_behind = |time: MediaTime| track.shown_until.is_some_and(|end| time >= end);
     match track.kind() {
-        Kind::Audio => is_behind(sample.pts),
+        Kind::Audio | Kind::Text | Kind::Application => is_behind(sample.pts),
         Kind::Video => is_behind(sample.dts),
     }
 }
@@ -205,7 +205,7 @@ impl Extent {
         let last_sample = self.last_sample(track, last);
         match track.kind() {
             // What comes before time 0 is in the first lap only.
-            Kind::Audio => last + last_sample - first.max(MediaTime::ZERO),
+            Kind::Audio | Kind::Text | Kind::Application => last + last_sample - first.max(MediaTime::ZERO),
             Kind::Video => self.shown.len().max(self.decoded.len()) + last_sample,
         }
     }

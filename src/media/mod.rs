@@ -8,6 +8,7 @@ pub mod codec;
 pub mod container;
 pub mod io;
 pub mod looped;
+pub mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -116,6 +117,10 @@ pub enum Kind {
     Video,
     /// Sound.
     Audio,
+    /// Text that is read at times (RFC 4103).
+    Text,
+    /// Anything else, such as what a camera saw in its pictures.
+    Application,
 }
 
 impl fmt::Display for Kind {
@@ -123,6 +128,8 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Video => "video",
             Self::Audio => "audio",
+            Self::Text => "text",
+            Self::Application => "application",
         })
     }
 }

@@ -75,6 +75,8 @@ pub enum MediaKind {
     Video,
     /// Sound.
     Audio,
+    /// Text that is read at times.
+    Text,
     /// Anything else that is timed, such as metadata.
     Application,
 }
@@ -116,6 +118,7 @@ impl Media {
         let kind = match self.kind {
             MediaKind::Video => MediaType::Video,
             MediaKind::Audio => MediaType::Audio,
+            MediaKind::Text => MediaType::Text,
             MediaKind::Application => MediaType::Application,
         };
         let payload_type = self.payload_type;

@@ -45,5 +45,30 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Pcma(config) => Box::new(pcm::G711::pcma(*config)),
         Codec::Pcm(config) => Box::new(pcm::Linear::new(*config)),
         Codec::Opus(config) => Box::new(opus::Opus::new(*config)?),
+        Codec::Av1(_) => return Err(no_format(codec)),
+        Codec::Vp8(_) => return Err(no_format(codec)),
+        Codec::Vp9(_) => return Err(no_format(codec)),
+        Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
+        Codec::MpegVideo(_) => return Err(no_format(codec)),
+        Codec::Jpeg(_) => return Err(no_format(codec)),
+        Codec::Dv(_) => return Err(no_format(codec)),
+        Codec::H263(_) => return Err(no_format(codec)),
+        Codec::Theora(_) => return Err(no_format(codec)),
+        Codec::TransportStream(_) => return Err(no_format(codec)),
+        Codec::MpegAudio(_) => return Err(no_format(codec)),
+        Codec::Ac3(_) => return Err(no_format(codec)),
+        Codec::Eac3(_) => return Err(no_format(codec)),
+        Codec::Amr(_) => return Err(no_format(codec)),
+        Codec::G722(_) => return Err(no_format(codec)),
+        Codec::G726(_) => return Err(no_format(codec)),
+        Codec::ImaAdpcm(_) => return Err(no_format(codec)),
+        Codec::Vorbis(_) => return Err(no_format(codec)),
+        Codec::Flac(_) => return Err(no_format(codec)),
+        Codec::Text(_) => return Err(no_format(codec)),
+        Codec::Metadata(_) => return Err(no_format(codec)),
     })
+}
+
+fn no_format(codec: &Codec) -> String {
+    format!("{} has no payload format here", codec.name())
 }

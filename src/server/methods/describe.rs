@@ -110,6 +110,8 @@ pub fn describe(recording: &dyn Recording, url: &Url, local_origin: &str, local:
             kind: match track.kind() {
                 Kind::Video => MediaKind::Video,
                 Kind::Audio => MediaKind::Audio,
+                Kind::Text => MediaKind::Text,
+                Kind::Application => MediaKind::Application,
             },
             payload_type: payload_type(&*payloader, number),
             rtpmap: payloader.rtpmap(),

@@ -83,15 +83,7 @@ fn is_exposed(connection: &Connection<'_>, config: &Config) -> bool {
 
 /// Whether the packets of this codec hold an MPEG transport stream (RFC 2250 section 2).
 fn is_transport_stream(codec: &Codec) -> bool {
-    match codec {
-        Codec::H264(_)
-        | Codec::H265(_)
-        | Codec::Aac(_)
-        | Codec::Pcmu(_)
-        | Codec::Pcma(_)
-        | Codec::Pcm(_)
-        | Codec::Opus(_) => false,
-    }
+    matches!(codec, Codec::TransportStream(_))
 }
 
 /// Where datagrams go: to who asks. Elsewhere only where the configuration says so, for else anybody could have us

@@ -58,7 +58,6 @@ impl Stream {
     /// How long a frame of `len` bytes lasts that begins with `head` (two bytes are enough), if that can be told.
     pub fn frame_duration(&self, len: u64, head: &[u8]) -> Option<MediaTime> {
         let of_codec = match &self.codec {
-            Codec::H264(_) | Codec::H265(_) => None,
             Codec::Aac(config) => Some(MediaTime::from_ticks(i64::from(config.frame_len), config.sample_rate)),
             Codec::Opus(_) => Some(MediaTime::from_ticks(i64::from(opus::packet_duration(head)), 48_000)),
             Codec::Pcmu(config) | Codec::Pcma(config) => {
@@ -67,6 +66,7 @@ impl Stream {
             Codec::Pcm(config) => {
                 Some(MediaTime::from_ticks((len / config.frame_len().max(1) as u64) as i64, config.sample_rate))
             }
+            _ => None,
         };
         of_codec.filter(|duration| *duration > MediaTime::ZERO).or(self.default_duration)
     }

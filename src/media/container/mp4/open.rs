@@ -237,7 +237,7 @@ impl Mp4 {
             };
             let frame_rate = match base.codec.kind() {
                 Kind::Video => frame_rate(&self.source, stream, samples)?,
-                Kind::Audio => None,
+                Kind::Audio | Kind::Text | Kind::Application => None,
             };
             self.tracks.push(Track { codec: base.codec.clone(), duration, shown_until, bitrate, frame_rate });
         }

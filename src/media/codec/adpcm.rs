@@ -1,0 +1,31 @@
+//! Speech and effects coded in fewer bits than PCM: G.722, G.726 and IMA ADPCM.
+
+/// G.722. A reader hands out some 20 ms in each sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct G722Config {
+    /// At least 1.
+    pub channels: u16,
+}
+
+/// G.726. A reader hands out some 20 ms in each sample, whole bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct G726Config {
+    /// Bits of one code word: 2 to 5, for 16 to 40 kbit/s at 8000 Hz.
+    pub code_bits: u8,
+    /// Whether the first code word of a byte stands in its most significant bits (I.366.2), not in the least
+    /// significant ones (RFC 3551).
+    pub is_most_significant_first: bool,
+    /// In Hz; 8000 nearly always.
+    pub sample_rate: u32,
+}
+
+/// IMA ADPCM as WAV and AVI have it. A sample is one block of the file, with its header for each channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImaAdpcmConfig {
+    /// In Hz.
+    pub sample_rate: u32,
+    /// 1 or 2.
+    pub channels: u16,
+    /// Bytes of a block.
+    pub block_len: u16,
+}
