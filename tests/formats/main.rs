@@ -6,7 +6,7 @@
 #[allow(dead_code)] // a part of it is used here
 #[path = "../conversations/client.rs"]
 mod client;
-#[allow(dead_code)] // a part of it is used here
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
