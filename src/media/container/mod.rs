@@ -3,6 +3,8 @@
 mod annexb;
 pub mod matroska;
 pub mod mp4;
+mod mpeg4_es;
+mod mpeg_video_es;
 
 use std::sync::Arc;
 
@@ -52,7 +54,8 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
