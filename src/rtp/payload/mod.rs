@@ -3,6 +3,7 @@
 mod aac;
 mod h264;
 mod h265;
+mod mpeg4_visual;
 mod mpeg_video;
 mod nal_units;
 mod opus;
@@ -49,7 +50,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Av1(_) => return Err(no_format(codec)),
         Codec::Vp8(_) => return Err(no_format(codec)),
         Codec::Vp9(_) => return Err(no_format(codec)),
-        Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
+        Codec::Mpeg4Visual(config) => Box::new(mpeg4_visual::Mpeg4Visual::new(config)),
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
