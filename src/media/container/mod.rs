@@ -4,6 +4,8 @@ mod annexb;
 pub mod matroska;
 pub mod mp4;
 mod raw_audio;
+mod mpeg4_es;
+mod mpeg_video_es;
 
 use std::sync::Arc;
 
@@ -62,6 +64,8 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::ADTS,
     raw_audio::AC3,
 ];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
