@@ -1,5 +1,6 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod amr_file;
 mod annexb;
 pub mod matroska;
 pub mod mp4;
@@ -60,7 +61,9 @@ pub const CONTAINERS: &[Container] = &[
     annexb::H265,
     raw_audio::MPEG_AUDIO,
     raw_audio::ADTS,
+    raw_audio::LOAS,
     raw_audio::AC3,
+    amr_file::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
