@@ -90,11 +90,6 @@ impl<S: Syntax> Frames<S> {
         self.is_lost = true;
     }
 
-    /// The syntax, which may have learnt from frames.
-    pub fn syntax_mut(&mut self) -> &mut S {
-        &mut self.syntax
-    }
-
     /// All bytes that are held.
     pub fn bytes(&self) -> &[u8] {
         self.buffer.bytes()

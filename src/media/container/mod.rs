@@ -1,5 +1,6 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod amr_file;
 mod annexb;
 pub mod matroska;
 pub mod mp4;
@@ -62,7 +63,9 @@ pub const CONTAINERS: &[Container] = &[
     annexb::H265,
     raw_audio::MPEG_AUDIO,
     raw_audio::ADTS,
+    raw_audio::LOAS,
     raw_audio::AC3,
+    amr_file::CONTAINER,
 ];
 pub const CONTAINERS: &[Container] =
     &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
