@@ -3,6 +3,7 @@
 mod annexb;
 pub mod matroska;
 pub mod mp4;
+pub mod riff;
 
 use std::sync::Arc;
 
