@@ -1,5 +1,6 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod amr_file;
 mod annexb;
 pub mod matroska;
 pub mod mp4;
@@ -7,6 +8,7 @@ mod raw_speech;
 pub mod riff;
 pub mod units;
 mod wav;
+mod raw_audio;
 
 use std::sync::Arc;
 
@@ -67,6 +69,13 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
+    annexb::H264,
+    annexb::H265,
+    raw_audio::MPEG_AUDIO,
+    raw_audio::ADTS,
+    raw_audio::LOAS,
+    raw_audio::AC3,
+    amr_file::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.

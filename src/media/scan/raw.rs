@@ -125,7 +125,10 @@ impl Scanner for RawScanner {
         loop {
             match self.framer.pop(sample) {
                 Ok(Some(at)) => {
-                    self.last = Entry { at, time: Some(sample.pts) };
+                    // Several samples may begin at one place; its time is that of the first.
+                    if at != self.last.at {
+                        self.last = Entry { at, time: Some(sample.pts) };
+                    }
                     return Ok(Next::Sample);
                 }
                 Ok(None) => {}
