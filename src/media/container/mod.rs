@@ -9,6 +9,8 @@ pub mod riff;
 pub mod units;
 mod wav;
 mod raw_audio;
+mod mpeg4_es;
+mod mpeg_video_es;
 
 use std::sync::Arc;
 
@@ -77,6 +79,8 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::AC3,
     amr_file::CONTAINER,
 ];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
