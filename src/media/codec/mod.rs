@@ -6,6 +6,7 @@ pub mod access_unit;
 pub mod adpcm;
 pub mod amr;
 pub mod av1;
+pub mod display_order;
 pub mod dv;
 pub mod flac;
 mod frame_rate;
