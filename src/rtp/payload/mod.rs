@@ -1,6 +1,7 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod h263;
 mod h264;
 mod h265;
 mod nal_units;
@@ -52,7 +53,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::MpegVideo(_) => return Err(no_format(codec)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
-        Codec::H263(_) => return Err(no_format(codec)),
+        Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::MpegAudio(_) => return Err(no_format(codec)),
