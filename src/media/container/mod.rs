@@ -4,6 +4,10 @@ mod annexb;
 mod flv;
 pub mod matroska;
 pub mod mp4;
+mod raw_audio;
+pub mod riff;
+pub mod units;
+mod wav;
 
 use std::sync::Arc;
 
@@ -53,7 +57,19 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, flv::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] = &[
+    mp4::CONTAINER,
+    matroska::CONTAINER,
+    flv::CONTAINER,
+    wav::CONTAINER,
+    annexb::H264,
+    annexb::H265,
+    raw_audio::A_LAW,
+    raw_audio::MU_LAW,
+    raw_audio::G722,
+    raw_audio::G726,
+    raw_audio::G726_LE,
+];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

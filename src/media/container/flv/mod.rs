@@ -42,7 +42,7 @@ const SCRIPT_LEN_MAX: u32 = 4 << 20;
 /// The start of a frame, where the codec has to be told from that, in bytes.
 const FRAME_HEAD_LEN: usize = 4096;
 /// Tags looked at from the end of the file back, for the time of the last.
-const TAIL_TAGS_MAX: usize = 64;
+const TAIL_TAGS_MAX: usize = 16;
 /// By how much the end of the last tag may differ from the duration in `onMetaData` that it confirms, in seconds.
 const DURATION_TOLERANCE: f64 = 2.0;
 
