@@ -4,7 +4,7 @@ mod annexb;
 mod flv;
 pub mod matroska;
 pub mod mp4;
-mod raw_audio;
+mod raw_speech;
 pub mod riff;
 pub mod units;
 mod wav;
@@ -64,11 +64,11 @@ pub const CONTAINERS: &[Container] = &[
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
-    raw_audio::A_LAW,
-    raw_audio::MU_LAW,
-    raw_audio::G722,
-    raw_audio::G726,
-    raw_audio::G726_LE,
+    raw_speech::A_LAW,
+    raw_speech::MU_LAW,
+    raw_speech::G722,
+    raw_speech::G726,
+    raw_speech::G726_LE,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
