@@ -2,6 +2,7 @@
 
 mod amr_file;
 mod annexb;
+mod flv;
 pub mod matroska;
 pub mod mp4;
 mod raw_speech;
@@ -63,6 +64,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    flv::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,

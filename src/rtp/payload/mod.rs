@@ -1,6 +1,7 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod h263;
 mod h264;
 mod h265;
 mod mpeg_video;
@@ -53,7 +54,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
-        Codec::H263(_) => return Err(no_format(codec)),
+        Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::MpegAudio(_) => return Err(no_format(codec)),
