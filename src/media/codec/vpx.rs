@@ -27,14 +27,18 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the start of a VP8 frame. `None` when it is none.
-    pub fn vp8(frame: &[u8]) -> Option<Self> {
+    /// Reads the first bytes of a VP8 frame, 10 at least, that is `len` bytes long. `None` when it is none.
+    pub fn vp8(frame: &[u8], len: usize) -> Option<Self> {
         const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
         let tag = u32::from_le_bytes([*frame.first()?, *frame.get(1)?, *frame.get(2)?, 0]);
         let (is_key, version, first_partition_len) = (tag & 1 == 0, tag >> 1 & 7, tag >> 5);
         let head_len = if is_key { 10 } else { 3 };
         // Versions above 3 are reserved; the first partition is never empty.
-        if version > 3 || first_partition_len == 0 || frame.len() < head_len + first_partition_len as usize {
+        if version > 3
+            || first_partition_len == 0
+            || len < head_len + first_partition_len as usize
+            || frame.len() < head_len
+        {
             return None;
         }
         if !is_key {
@@ -142,9 +146,9 @@ pub(crate) mod tests {
     #[test]
     fn a_vp8_key_frame_tells_its_size_without_the_scale() {
         let key = FrameHeader { is_key: true, size: Some((176, 144)), profile: 0 };
-        assert_eq!(FrameHeader::vp8(&vp8_frame(true, 20)), Some(key));
+        assert_eq!(FrameHeader::vp8(&vp8_frame(true, 20), 20), Some(key));
         let other = FrameHeader { is_key: false, size: None, profile: 0 };
-        assert_eq!(FrameHeader::vp8(&vp8_frame(false, 20)), Some(other));
+        assert_eq!(FrameHeader::vp8(&vp8_frame(false, 20)[..10], 20), Some(other));
     }
 
     #[test]
@@ -164,7 +168,7 @@ pub(crate) mod tests {
         for bytes in
             [&[][..], &[0x10, 0x02], &[0x10, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9], &[0xff; 12], &[0x11, 0xff, 9]]
         {
-            assert_eq!(FrameHeader::vp8(bytes), None, "{bytes:02x?}");
+            assert_eq!(FrameHeader::vp8(bytes, bytes.len()), None, "{bytes:02x?}");
         }
         for bytes in [&[][..], &[0x00; 12], &[0x82, 0x49, 0x83, 0x43, 0, 0, 0, 0, 0, 0], &[0xb8, 0]] {
             assert_eq!(FrameHeader::vp9(bytes), None, "{bytes:02x?}");
@@ -185,7 +189,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(data in vec(any::<u8>(), 0..40)) {
-            let _ = (FrameHeader::vp8(&data), FrameHeader::vp9(&data), parse_vpcc(ByteReader::new(&data, 0, "vpcC")));
+            let _ = (FrameHeader::vp8(&data, data.len() + 9), FrameHeader::vp9(&data), parse_vpcc(ByteReader::new(&data, 0, "vpcC")));
         }
     }
 }

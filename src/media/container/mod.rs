@@ -1,8 +1,11 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
 mod annexb;
+mod ivf;
 pub mod matroska;
 pub mod mp4;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -52,7 +55,7 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ivf::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
