@@ -4,6 +4,7 @@ mod annexb;
 mod ivf;
 pub mod matroska;
 pub mod mp4;
+mod obu;
 #[cfg(test)]
 mod testing;
 
@@ -55,7 +56,8 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ivf::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, ivf::CONTAINER, obu::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
