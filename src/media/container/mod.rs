@@ -12,6 +12,12 @@ mod wav;
 mod raw_audio;
 mod mpeg4_es;
 mod mpeg_video_es;
+mod ivf;
+pub mod matroska;
+pub mod mp4;
+mod obu;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -83,6 +89,8 @@ pub const CONTAINERS: &[Container] = &[
 ];
 pub const CONTAINERS: &[Container] =
     &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, ivf::CONTAINER, obu::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

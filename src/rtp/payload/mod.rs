@@ -2,6 +2,7 @@
 
 mod aac;
 mod h263;
+mod av1;
 mod h264;
 mod h265;
 mod mpeg_video;
@@ -10,6 +11,7 @@ mod opus;
 mod pcm;
 #[cfg(test)]
 mod testing;
+mod vpx;
 
 use super::PacketWriter;
 use crate::media::{Codec, Sample};
@@ -47,9 +49,9 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Pcma(config) => Box::new(pcm::G711::pcma(*config)),
         Codec::Pcm(config) => Box::new(pcm::Linear::new(*config)),
         Codec::Opus(config) => Box::new(opus::Opus::new(*config)?),
-        Codec::Av1(_) => return Err(no_format(codec)),
-        Codec::Vp8(_) => return Err(no_format(codec)),
-        Codec::Vp9(_) => return Err(no_format(codec)),
+        Codec::Av1(config) => Box::new(av1::Av1::new(config)),
+        Codec::Vp8(_) => Box::new(vpx::Vp8),
+        Codec::Vp9(config) => Box::new(vpx::Vp9::new(*config)),
         Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
