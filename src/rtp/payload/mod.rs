@@ -1,8 +1,8 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
-mod h263;
 mod av1;
+mod h263;
 mod h264;
 mod h265;
 mod mpeg_video;
