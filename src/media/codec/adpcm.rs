@@ -29,3 +29,16 @@ pub struct ImaAdpcmConfig {
     /// Bytes of a block.
     pub block_len: u16,
 }
+
+impl ImaAdpcmConfig {
+    /// Bytes at the start of a block for each channel: its first value, the index of the step, and a reserved one.
+    pub const HEADER_LEN: usize = 4;
+
+    /// Values of each channel in a whole block: one in its header and one in every 4 bits that follow, which come in
+    /// words of 32 bits of each channel by turns. `None` when such a block has no room for a header.
+    pub fn block_frames(&self) -> Option<u32> {
+        let headers = Self::HEADER_LEN as u32 * u32::from(self.channels);
+        let data = u32::from(self.block_len).checked_sub(headers)?;
+        Some(1 + data.checked_div(headers)? * 8)
+    }
+}

@@ -1,6 +1,8 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod av1;
+mod h263;
 mod h264;
 mod h265;
 mod mpeg4_visual;
@@ -10,6 +12,7 @@ mod opus;
 mod pcm;
 #[cfg(test)]
 mod testing;
+mod vpx;
 
 use super::PacketWriter;
 use crate::media::{Codec, Sample};
@@ -51,10 +54,14 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Vp8(_) => return Err(no_format(codec)),
         Codec::Vp9(_) => return Err(no_format(codec)),
         Codec::Mpeg4Visual(config) => Box::new(mpeg4_visual::Mpeg4Visual::new(config)),
+        Codec::Av1(config) => Box::new(av1::Av1::new(config)),
+        Codec::Vp8(_) => Box::new(vpx::Vp8),
+        Codec::Vp9(config) => Box::new(vpx::Vp9::new(*config)),
+        Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
-        Codec::H263(_) => return Err(no_format(codec)),
+        Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::MpegAudio(_) => return Err(no_format(codec)),

@@ -80,6 +80,8 @@ impl Linear {
             PcmFormat::S32Le => Values::converted(4, 3, |from, to| each(from, to, |[_, b, c, d]| [d, c, b])),
             PcmFormat::F32Be => Values::converted(4, 3, |from, to| each(from, to, |be| l24(f32::from_be_bytes(be)))),
             PcmFormat::F32Le => Values::converted(4, 3, |from, to| each(from, to, |le| l24(f32::from_le_bytes(le)))),
+            PcmFormat::F64Be => Values::converted(8, 3, |from, to| each(from, to, |be| l24(f64::from_be_bytes(be)))),
+            PcmFormat::F64Le => Values::converted(8, 3, |from, to| each(from, to, |le| l24(f64::from_le_bytes(le)))),
         }
     }
 }
@@ -174,11 +176,11 @@ fn each<const FROM: usize, const TO: usize>(from: &[u8], to: &mut [u8], convert:
 }
 
 /// A floating-point value as 24 bits in big-endian order.
-fn l24(value: f32) -> [u8; 3] {
+fn l24(value: impl Into<f64>) -> [u8; 3] {
     const ONE: f64 = (1 << 23) as f64;
     // `round` is a call where the processor may be old. With 53 bits, adding a half to 24 is exact, and cutting off
     // what follows the point then rounds to nearest. The cast makes 0 of what is not a number.
-    let scaled = f64::from(value) * ONE;
+    let scaled = value.into() * ONE;
     let integer = (scaled + 0.5_f64.copysign(scaled)).clamp(-ONE, ONE - 1.0) as i32;
     let [_, high, middle, low] = integer.to_be_bytes();
     [high, middle, low]
