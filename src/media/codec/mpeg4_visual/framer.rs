@@ -252,6 +252,7 @@ impl Framer for Mpeg4VisualFramer {
     fn reset(&mut self) {
         self.forget();
         self.times.flush();
+        self.is_finished = false;
         // What is left of a VOP is no further damage.
         self.is_skipping = true;
     }

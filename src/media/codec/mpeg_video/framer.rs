@@ -276,6 +276,7 @@ impl Framer for MpegVideoFramer {
     fn reset(&mut self) {
         self.forget();
         self.times.flush();
+        self.is_finished = false;
         // What is left of a picture is no further damage.
         self.is_skipping = true;
     }
