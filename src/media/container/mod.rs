@@ -7,6 +7,7 @@ mod ivf;
 pub mod matroska;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ps;
 mod mpeg_video_es;
 mod obu;
 mod raw_audio;
@@ -75,6 +76,7 @@ pub const CONTAINERS: &[Container] = &[
     annexb::H265,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
+    mpeg_ps::CONTAINER,
     mpeg4_es::CONTAINER,
     raw_audio::MPEG_AUDIO,
     raw_audio::ADTS,
