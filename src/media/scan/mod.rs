@@ -7,8 +7,15 @@
 
 mod buffer;
 mod framer;
+mod index;
+mod interleave;
 mod raw;
+mod reader;
 mod recording;
+mod search;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 use std::sync::Arc;
 
