@@ -38,6 +38,15 @@ pub trait Recording: Send + Sync {
     /// # Errors
     /// When the file can no longer be read.
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error>;
+
+    /// Tells the recording which file it was opened from, so that it finds out what its format does not tell: how long
+    /// it lasts, whether it still grows. Called once, by whoever opened it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn attach(&self, _source: &io::Source) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// One viewer's cursor in a [`Recording`]: its own file position, read with `pread`, never a memory map.

@@ -104,7 +104,9 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         .max_by_key(|(sniff, suffix_fits, _)| (*sniff, *suffix_fits))
         .map(|(_, _, container)| container)
         .ok_or(Error::Unrecognised)?;
-    (container.open)(source, options)
+    let recording = (container.open)(source, options)?;
+    recording.attach(source)?;
+    Ok(recording)
 }
 
 /// What follows the last dot of a file name, in lower case.

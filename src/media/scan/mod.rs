@@ -8,8 +8,15 @@
 mod buffer;
 mod framer;
 mod nal;
+mod index;
+mod interleave;
 mod raw;
+mod reader;
 mod recording;
+mod search;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 use std::sync::Arc;
 
