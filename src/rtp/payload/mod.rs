@@ -6,6 +6,11 @@ mod h263;
 mod h264;
 mod h265;
 mod mpeg_video;
+mod g722;
+mod g726;
+mod h264;
+mod h265;
+mod ima_adpcm;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -63,9 +68,9 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Ac3(_) => return Err(no_format(codec)),
         Codec::Eac3(_) => return Err(no_format(codec)),
         Codec::Amr(_) => return Err(no_format(codec)),
-        Codec::G722(_) => return Err(no_format(codec)),
-        Codec::G726(_) => return Err(no_format(codec)),
-        Codec::ImaAdpcm(_) => return Err(no_format(codec)),
+        Codec::G722(config) => Box::new(g722::G722::new(*config)?),
+        Codec::G726(config) => Box::new(g726::G726::new(*config)?),
+        Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(_) => return Err(no_format(codec)),
         Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(_) => return Err(no_format(codec)),
