@@ -19,6 +19,7 @@ mod wav;
 
 use std::sync::Arc;
 
+use super::growing::Growing;
 use super::io::Source;
 use super::{Error, Recording};
 
@@ -104,8 +105,12 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         .max_by_key(|(sniff, suffix_fits, _)| (*sniff, *suffix_fits))
         .map(|(_, _, container)| container)
         .ok_or(Error::Unrecognised)?;
+    let len = source.len()?;
     let recording = (container.open)(source, options)?;
     recording.attach(source)?;
+    if recording.grows_by_opening() && source.is_growing() {
+        return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
+    }
     Ok(recording)
 }
 
