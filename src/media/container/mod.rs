@@ -3,6 +3,7 @@
 mod annexb;
 pub mod matroska;
 pub mod mp4;
+mod ogg;
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

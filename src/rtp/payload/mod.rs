@@ -8,6 +8,7 @@ mod opus;
 mod pcm;
 #[cfg(test)]
 mod testing;
+mod xiph;
 
 use super::PacketWriter;
 use crate::media::{Codec, Sample};
@@ -53,7 +54,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => return Err(no_format(codec)),
-        Codec::Theora(_) => return Err(no_format(codec)),
+        Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::MpegAudio(_) => return Err(no_format(codec)),
         Codec::Ac3(_) => return Err(no_format(codec)),
@@ -62,7 +63,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::G722(_) => return Err(no_format(codec)),
         Codec::G726(_) => return Err(no_format(codec)),
         Codec::ImaAdpcm(_) => return Err(no_format(codec)),
-        Codec::Vorbis(_) => return Err(no_format(codec)),
+        Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
         Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(_) => return Err(no_format(codec)),
         Codec::Metadata(_) => return Err(no_format(codec)),
