@@ -16,6 +16,7 @@ pub mod riff;
 mod testing;
 pub mod units;
 mod wav;
+mod ogg;
 
 use std::sync::Arc;
 
@@ -88,6 +89,7 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G726,
     raw_speech::G726_LE,
 ];
+pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
