@@ -9,6 +9,7 @@ pub mod mp4;
 mod mpeg4_es;
 mod mpeg_video_es;
 mod obu;
+mod ogg;
 mod raw_audio;
 mod raw_speech;
 pub mod riff;
@@ -16,7 +17,6 @@ pub mod riff;
 mod testing;
 pub mod units;
 mod wav;
-mod ogg;
 
 use std::sync::Arc;
 
