@@ -7,9 +7,9 @@
 
 mod buffer;
 mod framer;
-mod nal;
 mod index;
 mod interleave;
+mod nal;
 mod raw;
 mod reader;
 mod recording;

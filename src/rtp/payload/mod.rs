@@ -2,16 +2,14 @@
 
 mod aac;
 mod av1;
+mod g722;
+mod g726;
 mod h263;
 mod h264;
 mod h265;
+mod ima_adpcm;
 mod mpeg4_visual;
 mod mpeg_video;
-mod g722;
-mod g726;
-mod h264;
-mod h265;
-mod ima_adpcm;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -55,14 +53,10 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Pcma(config) => Box::new(pcm::G711::pcma(*config)),
         Codec::Pcm(config) => Box::new(pcm::Linear::new(*config)),
         Codec::Opus(config) => Box::new(opus::Opus::new(*config)?),
-        Codec::Av1(_) => return Err(no_format(codec)),
-        Codec::Vp8(_) => return Err(no_format(codec)),
-        Codec::Vp9(_) => return Err(no_format(codec)),
         Codec::Mpeg4Visual(config) => Box::new(mpeg4_visual::Mpeg4Visual::new(config)),
         Codec::Av1(config) => Box::new(av1::Av1::new(config)),
         Codec::Vp8(_) => Box::new(vpx::Vp8),
         Codec::Vp9(config) => Box::new(vpx::Vp9::new(*config)),
-        Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
