@@ -4,6 +4,7 @@ mod annexb;
 mod flv;
 pub mod matroska;
 pub mod mp4;
+mod raw_audio;
 mod raw_speech;
 pub mod riff;
 pub mod units;
@@ -69,6 +70,9 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
+    raw_audio::MPEG_AUDIO,
+    raw_audio::ADTS,
+    raw_audio::AC3,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.

@@ -7,6 +7,7 @@
 
 mod buffer;
 mod framer;
+mod nal;
 mod raw;
 mod recording;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use buffer::StreamBuffer;
 pub use framer::{Chunk, Framer, Stamp};
+pub use nal::NalFramer;
 pub use raw::{RawFormat, Survey, survey};
 
 use super::{Error, Next, Note, Recording, Sample, Track};

@@ -1,4 +1,10 @@
-//! AAC: the AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1).
+//! AAC: the AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1). Streams of it are cut into access units in
+//! [`adts`].
+
+pub mod adts;
+mod pce;
+
+pub use adts::AdtsFramer;
 
 use crate::media::Error;
 
@@ -75,12 +81,18 @@ impl AacConfig {
     }
 }
 
+/// A cursor over bits.
 struct Bits<'a> {
     bytes: &'a [u8],
     position: usize,
 }
 
 impl Bits<'_> {
+    /// Steps to the next whole byte.
+    fn align(&mut self) {
+        self.position = self.position.next_multiple_of(8);
+    }
+
     fn take(&mut self, count: usize) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
