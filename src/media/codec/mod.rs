@@ -22,6 +22,7 @@ pub mod mpeg_video;
 pub mod nal;
 pub mod opus;
 pub mod pcm;
+mod picture_times;
 pub mod rbsp;
 pub mod tags;
 pub mod text;

@@ -9,6 +9,8 @@ mod raw_speech;
 pub mod riff;
 pub mod units;
 mod wav;
+mod mpeg4_es;
+mod mpeg_video_es;
 
 use std::sync::Arc;
 
@@ -74,6 +76,8 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::ADTS,
     raw_audio::AC3,
 ];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

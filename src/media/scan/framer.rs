@@ -32,6 +32,10 @@ pub trait Framer: Send {
     /// What the stream is, once enough of it was seen.
     fn codec(&self) -> Option<Codec>;
 
+    /// Tells what the stream is, from its start: for codecs whose headers come once, so that reading can begin behind
+    /// them. To be called before the first [`Self::push`].
+    fn prime(&mut self, _codec: &Codec) {}
+
     /// Nominal frames a second, for video that tells.
     fn frame_rate(&self) -> Option<f64> {
         None

@@ -101,6 +101,7 @@ impl Format for RawFormat {
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
         let mut framer = (self.framer)();
+        framer.prime(&self.header.tracks[0].codec);
         framer.start(entry.time.unwrap_or_default());
         Box::new(RawScanner {
             source: self.source.clone(),

@@ -4,6 +4,7 @@ mod aac;
 mod h263;
 mod h264;
 mod h265;
+mod mpeg_video;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -50,7 +51,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Vp8(_) => return Err(no_format(codec)),
         Codec::Vp9(_) => return Err(no_format(codec)),
         Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
-        Codec::MpegVideo(_) => return Err(no_format(codec)),
+        Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
         Codec::Jpeg(_) => return Err(no_format(codec)),
         Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => Box::new(h263::H263),
