@@ -4,13 +4,13 @@ mod annexb;
 mod flv;
 pub mod matroska;
 pub mod mp4;
+mod mpeg4_es;
+mod mpeg_video_es;
 mod raw_audio;
 mod raw_speech;
 pub mod riff;
 pub mod units;
 mod wav;
-mod mpeg4_es;
-mod mpeg_video_es;
 
 use std::sync::Arc;
 
@@ -75,9 +75,9 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::MPEG_AUDIO,
     raw_audio::ADTS,
     raw_audio::AC3,
+    mpeg_video_es::CONTAINER,
+    mpeg4_es::CONTAINER,
 ];
-pub const CONTAINERS: &[Container] =
-    &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

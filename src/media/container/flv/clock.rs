@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn a_clock_that_runs_over_goes_on_and_one_that_begins_anew_is_appended() {
         let mut clock = Clock::new(0, Some(MediaTime::from_millis(16_777_200)));
-        assert_eq!(millis(&mut clock, &[(0, 16_777_200, 0), (0, 24, 0)]), [(16_777_200, 16_777_200), (16_777_240, 16_777_240)]);
+        assert_eq!(
+            millis(&mut clock, &[(0, 16_777_200, 0), (0, 24, 0)]),
+            [(16_777_200, 16_777_200), (16_777_240, 16_777_240)]
+        );
         let mut clock = Clock::new(0, None);
         let stamps = [(0, 90_000, 0), (1, 90_020, 0), (0, 0, 0), (1, 10, 0), (0, 40, 0)];
         let expected = [(90_000, 90_000), (90_020, 90_020), (90_020, 90_020), (90_030, 90_030), (90_060, 90_060)];

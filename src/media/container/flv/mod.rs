@@ -207,7 +207,8 @@ impl Survey {
     fn of(source: &Source) -> Result<Self, Error> {
         let mut tags = Tags::new(source.clone());
         let head = tags.bytes(0, HEADER_LEN)?;
-        let data_offset = head.get(5..HEADER_LEN).map_or(0, |bytes| bytes.iter().fold(0, |at, b| at << 8 | u64::from(*b)));
+        let data_offset =
+            head.get(5..HEADER_LEN).map_or(0, |bytes| bytes.iter().fold(0, |at, b| at << 8 | u64::from(*b)));
         let mut survey = Self {
             start: data_offset.max(HEADER_LEN as u64) + tag::TRAILER_LEN,
             base: 0,
