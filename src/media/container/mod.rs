@@ -86,6 +86,11 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
+    raw_audio::MPEG_AUDIO,
+    raw_audio::ADTS,
+    raw_audio::AC3,
+    mpeg_video_es::CONTAINER,
+    mpeg4_es::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
