@@ -16,6 +16,7 @@ pub mod riff;
 mod testing;
 pub mod units;
 mod wav;
+mod ogg;
 
 use std::sync::Arc;
 
@@ -92,6 +93,7 @@ pub const CONTAINERS: &[Container] = &[
     mpeg_video_es::CONTAINER,
     mpeg4_es::CONTAINER,
 ];
+pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

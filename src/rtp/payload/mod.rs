@@ -16,6 +16,7 @@ mod pcm;
 #[cfg(test)]
 mod testing;
 mod vpx;
+mod xiph;
 
 use super::PacketWriter;
 use crate::media::{Codec, Sample};
@@ -62,6 +63,8 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(_) => return Err(no_format(codec)),
+        Codec::H263(_) => return Err(no_format(codec)),
+        Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::MpegAudio(_) => return Err(no_format(codec)),
         Codec::Ac3(_) => return Err(no_format(codec)),
@@ -71,6 +74,10 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(_) => return Err(no_format(codec)),
+        Codec::G722(_) => return Err(no_format(codec)),
+        Codec::G726(_) => return Err(no_format(codec)),
+        Codec::ImaAdpcm(_) => return Err(no_format(codec)),
+        Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
         Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(_) => return Err(no_format(codec)),
         Codec::Metadata(_) => return Err(no_format(codec)),
