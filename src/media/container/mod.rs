@@ -70,6 +70,7 @@ pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
     flv::CONTAINER,
+    ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
@@ -87,13 +88,7 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
-    raw_audio::MPEG_AUDIO,
-    raw_audio::ADTS,
-    raw_audio::AC3,
-    mpeg_video_es::CONTAINER,
-    mpeg4_es::CONTAINER,
 ];
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
