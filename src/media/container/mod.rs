@@ -17,6 +17,7 @@ pub mod riff;
 mod testing;
 pub mod units;
 mod wav;
+mod ogg;
 
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
     flv::CONTAINER,
+    ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
