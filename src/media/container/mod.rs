@@ -17,7 +17,6 @@ pub mod riff;
 mod testing;
 pub mod units;
 mod wav;
-mod ogg;
 
 use std::sync::Arc;
 
