@@ -1,8 +1,11 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod ac3;
+mod amr;
 mod h264;
 mod h265;
+mod mpeg_audio;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -55,10 +58,10 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::H263(_) => return Err(no_format(codec)),
         Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
-        Codec::MpegAudio(_) => return Err(no_format(codec)),
-        Codec::Ac3(_) => return Err(no_format(codec)),
-        Codec::Eac3(_) => return Err(no_format(codec)),
-        Codec::Amr(_) => return Err(no_format(codec)),
+        Codec::MpegAudio(_) => Box::new(mpeg_audio::MpegAudio),
+        Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
+        Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
+        Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
         Codec::G722(_) => return Err(no_format(codec)),
         Codec::G726(_) => return Err(no_format(codec)),
         Codec::ImaAdpcm(_) => return Err(no_format(codec)),
