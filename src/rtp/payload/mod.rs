@@ -10,6 +10,11 @@ mod h265;
 mod ima_adpcm;
 mod mpeg4_visual;
 mod mpeg_video;
+mod ac3;
+mod amr;
+mod h264;
+mod h265;
+mod mpeg_audio;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -72,6 +77,14 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
+        Codec::MpegAudio(_) => Box::new(mpeg_audio::MpegAudio),
+        Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
+        Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
+        Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
+        Codec::G722(_) => return Err(no_format(codec)),
+        Codec::G726(_) => return Err(no_format(codec)),
+        Codec::ImaAdpcm(_) => return Err(no_format(codec)),
+        Codec::Vorbis(_) => return Err(no_format(codec)),
         Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(_) => return Err(no_format(codec)),
         Codec::Metadata(_) => return Err(no_format(codec)),
