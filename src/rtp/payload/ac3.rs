@@ -129,7 +129,10 @@ mod tests {
     #[test]
     fn fragments_of_eac3_are_all_of_one_kind() {
         let frame = sample_of([1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(packets(&mut Ac3::enhanced(CONFIG), &frame, 5), ["-+0 0103010203", "-+0 0103040506", "M+0 01030708"]);
+        assert_eq!(
+            packets(&mut Ac3::enhanced(CONFIG), &frame, 5),
+            ["-+0 0103010203", "-+0 0103040506", "M+0 01030708"]
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod ac3;
+mod amr;
 mod av1;
 mod g722;
 mod g726;
@@ -9,12 +11,8 @@ mod h264;
 mod h265;
 mod ima_adpcm;
 mod mpeg4_visual;
-mod mpeg_video;
-mod ac3;
-mod amr;
-mod h264;
-mod h265;
 mod mpeg_audio;
+mod mpeg_video;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -69,10 +67,6 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
         Codec::TransportStream(_) => return Err(no_format(codec)),
-        Codec::MpegAudio(_) => return Err(no_format(codec)),
-        Codec::Ac3(_) => return Err(no_format(codec)),
-        Codec::Eac3(_) => return Err(no_format(codec)),
-        Codec::Amr(_) => return Err(no_format(codec)),
         Codec::G722(config) => Box::new(g722::G722::new(*config)?),
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
@@ -81,10 +75,6 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
         Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
         Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
-        Codec::G722(_) => return Err(no_format(codec)),
-        Codec::G726(_) => return Err(no_format(codec)),
-        Codec::ImaAdpcm(_) => return Err(no_format(codec)),
-        Codec::Vorbis(_) => return Err(no_format(codec)),
         Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(_) => return Err(no_format(codec)),
         Codec::Metadata(_) => return Err(no_format(codec)),
