@@ -2,6 +2,7 @@
 
 mod annexb;
 pub mod matroska;
+mod mjpeg;
 pub mod mp4;
 mod raw_audio;
 pub mod riff;
@@ -62,6 +63,7 @@ pub const CONTAINERS: &[Container] = &[
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    mjpeg::CONTAINER,
     raw_audio::A_LAW,
     raw_audio::MU_LAW,
     raw_audio::G722,

@@ -6,6 +6,7 @@ mod g726;
 mod h264;
 mod h265;
 mod ima_adpcm;
+mod jpeg;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -27,6 +28,11 @@ pub trait Payloader: Send {
 
     /// What follows the payload type in `a=fmtp`, if anything.
     fn fmtp(&self) -> Option<String>;
+
+    /// Further attributes of the media description, each with its name and value.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// Ticks a second of the RTP timestamp.
     fn clock_rate(&self) -> u32;
@@ -53,7 +59,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Vp9(_) => return Err(no_format(codec)),
         Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
         Codec::MpegVideo(_) => return Err(no_format(codec)),
-        Codec::Jpeg(_) => return Err(no_format(codec)),
+        Codec::Jpeg(config) => Box::new(jpeg::Jpeg::new(*config)?),
         Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => return Err(no_format(codec)),
         Codec::Theora(_) => return Err(no_format(codec)),
