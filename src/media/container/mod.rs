@@ -5,6 +5,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod raw_audio;
+mod raw_dv;
 pub mod riff;
 pub mod units;
 mod wav;
@@ -64,6 +65,7 @@ pub const CONTAINERS: &[Container] = &[
     annexb::H264,
     annexb::H265,
     mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
     raw_audio::A_LAW,
     raw_audio::MU_LAW,
     raw_audio::G722,

@@ -1,15 +1,18 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod dv;
 mod g722;
 mod g726;
 mod h264;
 mod h265;
 mod ima_adpcm;
 mod jpeg;
+mod metadata;
 mod nal_units;
 mod opus;
 mod pcm;
+mod t140;
 #[cfg(test)]
 mod testing;
 
@@ -60,7 +63,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
         Codec::MpegVideo(_) => return Err(no_format(codec)),
         Codec::Jpeg(config) => Box::new(jpeg::Jpeg::new(*config)?),
-        Codec::Dv(_) => return Err(no_format(codec)),
+        Codec::Dv(config) => Box::new(dv::Dv::new(*config)),
         Codec::H263(_) => return Err(no_format(codec)),
         Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
@@ -73,8 +76,8 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(_) => return Err(no_format(codec)),
         Codec::Flac(_) => return Err(no_format(codec)),
-        Codec::Text(_) => return Err(no_format(codec)),
-        Codec::Metadata(_) => return Err(no_format(codec)),
+        Codec::Text(config) => Box::new(t140::T140::new(config.clone())),
+        Codec::Metadata(config) => Box::new(metadata::Metadata::new(config.clone())?),
     })
 }
 
