@@ -5,6 +5,7 @@ mod annexb;
 mod flv;
 mod ivf;
 pub mod matroska;
+mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
 mod mpeg_video_es;
@@ -12,6 +13,7 @@ mod obu;
 mod ogg;
 mod raw_audio;
 mod raw_speech;
+mod raw_dv;
 pub mod riff;
 #[cfg(test)]
 mod testing;
@@ -89,6 +91,13 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
+    mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
+    raw_audio::A_LAW,
+    raw_audio::MU_LAW,
+    raw_audio::G722,
+    raw_audio::G726,
+    raw_audio::G726_LE,
 ];
 pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 

@@ -4,6 +4,7 @@ mod aac;
 mod ac3;
 mod amr;
 mod av1;
+mod dv;
 mod g722;
 mod g726;
 mod h263;
@@ -13,9 +14,12 @@ mod ima_adpcm;
 mod mpeg4_visual;
 mod mpeg_audio;
 mod mpeg_video;
+mod jpeg;
+mod metadata;
 mod nal_units;
 mod opus;
 mod pcm;
+mod t140;
 #[cfg(test)]
 mod testing;
 mod vpx;
@@ -36,6 +40,11 @@ pub trait Payloader: Send {
 
     /// What follows the payload type in `a=fmtp`, if anything.
     fn fmtp(&self) -> Option<String>;
+
+    /// Further attributes of the media description, each with its name and value.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// Ticks a second of the RTP timestamp.
     fn clock_rate(&self) -> u32;
@@ -66,6 +75,15 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
+        Codec::Av1(_) => return Err(no_format(codec)),
+        Codec::Vp8(_) => return Err(no_format(codec)),
+        Codec::Vp9(_) => return Err(no_format(codec)),
+        Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
+        Codec::MpegVideo(_) => return Err(no_format(codec)),
+        Codec::Jpeg(config) => Box::new(jpeg::Jpeg::new(*config)?),
+        Codec::Dv(config) => Box::new(dv::Dv::new(*config)),
+        Codec::H263(_) => return Err(no_format(codec)),
+        Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::G722(config) => Box::new(g722::G722::new(*config)?),
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
@@ -76,8 +94,8 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
         Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
         Codec::Flac(_) => return Err(no_format(codec)),
-        Codec::Text(_) => return Err(no_format(codec)),
-        Codec::Metadata(_) => return Err(no_format(codec)),
+        Codec::Text(config) => Box::new(t140::T140::new(config.clone())),
+        Codec::Metadata(config) => Box::new(metadata::Metadata::new(config.clone())?),
     })
 }
 
