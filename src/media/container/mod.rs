@@ -12,8 +12,8 @@ mod mpeg_video_es;
 mod obu;
 mod ogg;
 mod raw_audio;
-mod raw_speech;
 mod raw_dv;
+mod raw_speech;
 pub mod riff;
 #[cfg(test)]
 mod testing;

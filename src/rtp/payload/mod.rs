@@ -11,11 +11,11 @@ mod h263;
 mod h264;
 mod h265;
 mod ima_adpcm;
+mod jpeg;
+mod metadata;
 mod mpeg4_visual;
 mod mpeg_audio;
 mod mpeg_video;
-mod jpeg;
-mod metadata;
 mod nal_units;
 mod opus;
 mod pcm;
@@ -71,19 +71,10 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Vp8(_) => Box::new(vpx::Vp8),
         Codec::Vp9(config) => Box::new(vpx::Vp9::new(*config)),
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
-        Codec::Jpeg(_) => return Err(no_format(codec)),
-        Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
-        Codec::Av1(_) => return Err(no_format(codec)),
-        Codec::Vp8(_) => return Err(no_format(codec)),
-        Codec::Vp9(_) => return Err(no_format(codec)),
-        Codec::Mpeg4Visual(_) => return Err(no_format(codec)),
-        Codec::MpegVideo(_) => return Err(no_format(codec)),
         Codec::Jpeg(config) => Box::new(jpeg::Jpeg::new(*config)?),
         Codec::Dv(config) => Box::new(dv::Dv::new(*config)),
-        Codec::H263(_) => return Err(no_format(codec)),
-        Codec::Theora(_) => return Err(no_format(codec)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
         Codec::G722(config) => Box::new(g722::G722::new(*config)?),
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
