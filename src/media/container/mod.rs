@@ -86,20 +86,14 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::LOAS,
     raw_audio::AC3,
     amr_file::CONTAINER,
+    mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
     raw_speech::A_LAW,
     raw_speech::MU_LAW,
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
-    mjpeg::CONTAINER,
-    raw_dv::CONTAINER,
-    raw_audio::A_LAW,
-    raw_audio::MU_LAW,
-    raw_audio::G722,
-    raw_audio::G726,
-    raw_audio::G726_LE,
 ];
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
