@@ -97,6 +97,11 @@ pub const FILES: &[File] = &[
     file("mp3.flv", "FLV", &["MP3"], Packets, &[TONE, "-ar 44100", MP3]),
     file("mulaw.flv", "FLV", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
     file("alaw.flv", "FLV", &["G.711 A-law"], Bytes, &[TONE_8K, "-c:a pcm_alaw"]),
+    // Ogg.
+    // ffprobe sees a gap behind the first blocks of Vorbis, which its encoder did not leave.
+    file("theora_vorbis.ogv", "Ogg", &["Theora", "Vorbis"], Sizes, &[PICTURE, TONE, "-c:v libtheora -g 25", VORBIS]),
+    file("opus.opus", "Ogg", &["Opus"], Packets, &[TONE, OPUS]),
+    file("flac.oga", "Ogg", &["FLAC"], Packets, &[TONE, FLAC]),
     // Codecs of the web, alone.
     file("vp8.ivf", "IVF", &["VP8"], Packets, &[PICTURE, VP8]),
     file("vp9.ivf", "IVF", &["VP9"], Packets, &[PICTURE, VP9]),
@@ -121,7 +126,16 @@ pub const FILES: &[File] = &[
     file("plain.g722", "raw G.722", &["G.722"], Bytes, &[TONE, "-ar 16000 -c:a g722"]),
     file("plain.g726", "raw G.726", &["G.726"], Bytes, &[TONE_8K, "-c:a g726 -f g726"]),
     file("plain.g726le", "raw G.726 LE", &["G.726"], Bytes, &[TONE_8K, "-c:a g726le -f g726le"]),
+    file("plain.flac", "FLAC", &["FLAC"], Packets, &[TONE, FLAC]),
     // Pictures alone.
+    file("plain.mjpeg", "raw Motion JPEG", &["Motion JPEG"], Sizes, &[PICTURE, JPEG]),
+    file(
+        "plain.dv",
+        "DV",
+        &["DV"],
+        Packets,
+        &["-f lavfi -i testsrc2=size=720x576:rate=25:duration=4", TONE, "-c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le -ac 2"],
+    ),
     file("mpeg1.m1v", "MPEG video", &["MPEG-1 video"], Sizes, &[PICTURE, MPEG1]),
     file("mpeg2.m2v", "MPEG video", &["MPEG-2 video"], Sizes, &[PICTURE, MPEG2]),
     file("mpeg4.m4e", "MPEG-4 video", &["MPEG-4 part 2"], Sizes, &[PICTURE, MPEG4, "-f m4v"]),
