@@ -4,9 +4,10 @@ mod amr_file;
 mod annexb;
 pub mod matroska;
 pub mod mp4;
-mod raw_audio;
 mod mpeg4_es;
+mod mpeg_ts;
 mod mpeg_video_es;
+mod raw_audio;
 
 use std::sync::Arc;
 
@@ -66,9 +67,10 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::LOAS,
     raw_audio::AC3,
     amr_file::CONTAINER,
+    mpeg_video_es::CONTAINER,
+    mpeg4_es::CONTAINER,
+    mpeg_ts::CONTAINER,
 ];
-pub const CONTAINERS: &[Container] =
-    &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265, mpeg_video_es::CONTAINER, mpeg4_es::CONTAINER];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
