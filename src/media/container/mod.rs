@@ -1,8 +1,21 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod amr_file;
 mod annexb;
+mod flv;
+mod ivf;
 pub mod matroska;
 pub mod mp4;
+mod mpeg4_es;
+mod mpeg_video_es;
+mod obu;
+mod raw_audio;
+mod raw_speech;
+pub mod riff;
+#[cfg(test)]
+mod testing;
+pub mod units;
+mod wav;
 
 use std::sync::Arc;
 
@@ -52,7 +65,28 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] = &[
+    mp4::CONTAINER,
+    matroska::CONTAINER,
+    flv::CONTAINER,
+    ivf::CONTAINER,
+    wav::CONTAINER,
+    annexb::H264,
+    annexb::H265,
+    obu::CONTAINER,
+    mpeg_video_es::CONTAINER,
+    mpeg4_es::CONTAINER,
+    raw_audio::MPEG_AUDIO,
+    raw_audio::ADTS,
+    raw_audio::LOAS,
+    raw_audio::AC3,
+    amr_file::CONTAINER,
+    raw_speech::A_LAW,
+    raw_speech::MU_LAW,
+    raw_speech::G722,
+    raw_speech::G726,
+    raw_speech::G726_LE,
+];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

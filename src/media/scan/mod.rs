@@ -10,6 +10,7 @@ mod framer;
 mod index;
 mod interleave;
 mod kept;
+mod nal;
 mod raw;
 mod reader;
 mod recording;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use buffer::StreamBuffer;
 pub use framer::{Chunk, Framer, Stamp};
+pub use nal::NalFramer;
 pub use raw::{RawFormat, Survey, survey};
 
 use super::{Error, Next, Note, Recording, Sample, Track};
