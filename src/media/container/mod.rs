@@ -10,7 +10,6 @@ pub mod mp4;
 mod mpeg4_es;
 mod mpeg_ts;
 mod mpeg_video_es;
-mod raw_audio;
 mod obu;
 mod ogg;
 mod raw_audio;
@@ -88,24 +87,15 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::LOAS,
     raw_audio::AC3,
     amr_file::CONTAINER,
-    mpeg_video_es::CONTAINER,
-    mpeg4_es::CONTAINER,
-    mpeg_ts::CONTAINER,
-];
     raw_speech::A_LAW,
     raw_speech::MU_LAW,
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
     mjpeg::CONTAINER,
+    mpeg_ts::CONTAINER,
     raw_dv::CONTAINER,
-    raw_audio::A_LAW,
-    raw_audio::MU_LAW,
-    raw_audio::G722,
-    raw_audio::G726,
-    raw_audio::G726_LE,
 ];
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///
