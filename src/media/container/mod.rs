@@ -8,6 +8,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
 mod ogg;
@@ -93,6 +94,9 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
+    mjpeg::CONTAINER,
+    mpeg_ts::CONTAINER,
+    raw_dv::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
