@@ -134,7 +134,11 @@ pub const FILES: &[File] = &[
         "DV",
         &["DV"],
         Packets,
-        &["-f lavfi -i testsrc2=size=720x576:rate=25:duration=4", TONE, "-c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le -ac 2"],
+        &[
+            "-f lavfi -i testsrc2=size=720x576:rate=25:duration=4",
+            TONE,
+            "-c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le -ac 2",
+        ],
     ),
     file("mpeg1.m1v", "MPEG video", &["MPEG-1 video"], Sizes, &[PICTURE, MPEG1]),
     file("mpeg2.m2v", "MPEG video", &["MPEG-2 video"], Sizes, &[PICTURE, MPEG2]),

@@ -73,6 +73,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    mpeg_ts::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
     ivf::CONTAINER,
@@ -94,9 +95,6 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
-    mjpeg::CONTAINER,
-    mpeg_ts::CONTAINER,
-    raw_dv::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
