@@ -45,6 +45,8 @@ struct Track {
     awaits_stamp: bool,
     /// Reading began in the middle of it, and what came so far may be the end of a frame.
     is_settling: bool,
+    /// Where its last sample can be read again.
+    last: Option<Entry>,
 }
 
 /// Position and parser state of one reader.
@@ -81,6 +83,7 @@ impl PsScanner {
                 framer,
                 awaits_stamp: !is_start && !has_time,
                 is_settling: !is_start,
+                last: None,
             })
         });
         Self {
@@ -113,9 +116,8 @@ impl PsScanner {
                     track.is_settling = false;
                     sample.track = index;
                     // Several samples may begin in one packet; its time is that of the first.
-                    if at != self.last.at {
-                        self.last = Entry { at, time: Some(sample.pts) };
-                    }
+                    let last = track.last.filter(|last| last.at == at);
+                    self.last = *track.last.insert(last.unwrap_or(Entry { at, time: Some(sample.pts) }));
                     return Some(Ok(()));
                 }
                 Ok(None) => self.ready.start += 1,

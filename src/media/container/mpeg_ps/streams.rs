@@ -105,8 +105,8 @@ impl Kind {
         let mut framer: Box<dyn Framer> = match self {
             Self::MpegVideo => MpegVideoFramer::boxed(),
             Self::Mpeg4Visual => Mpeg4VisualFramer::boxed(),
-            Self::H264 => Box::new(codec.and_then(NalFramer::with_config).unwrap_or_else(NalFramer::h264)),
-            Self::H265 => Box::new(codec.and_then(NalFramer::with_config).unwrap_or_else(NalFramer::h265)),
+            Self::H264 => Box::new(NalFramer::h264()),
+            Self::H265 => Box::new(NalFramer::h265()),
             Self::MpegAudio => Box::new(MpegAudioFramer::new()),
             Self::Adts => Box::new(AdtsFramer::new()),
             Self::Latm => Box::new(LatmFramer::new()),
