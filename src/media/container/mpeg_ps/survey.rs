@@ -196,7 +196,7 @@ fn measure(
             _ => notes.push(left_out(stream.key, "without a frame that can be read")),
         }
     }
-    let Some(earliest) = kept.iter().map(|(_, first)| first.pts).min() else {
+    let Some(earliest) = kept.iter().map(|(_, first)| first.earliest).min() else {
         return Err(Error::Unsupported("no stream that could be streamed".to_owned()));
     };
     // Tracks are in order of their kind: video comes first, if there is any.
@@ -220,12 +220,15 @@ struct Measured {
 #[derive(Debug, Clone, Copy)]
 struct First {
     pts: MediaTime,
+    /// The first to be displayed, which may be another one.
+    earliest: MediaTime,
     dts: MediaTime,
 }
 
 impl Measured {
     fn add(&mut self, sample: &Sample) {
-        self.first.get_or_insert(First { pts: sample.pts, dts: sample.dts });
+        let first = self.first.get_or_insert(First { pts: sample.pts, earliest: sample.pts, dts: sample.dts });
+        first.earliest = first.earliest.min(sample.pts);
         self.bytes += sample.data.len() as u64;
         self.last = sample.dts;
     }
