@@ -6,6 +6,7 @@
 pub mod bits;
 pub mod codec;
 pub mod container;
+pub mod growing;
 pub mod io;
 pub mod looped;
 pub mod scan;
@@ -47,6 +48,12 @@ pub trait Recording: Send + Sync {
     /// When the file cannot be read.
     fn attach(&self, _source: &io::Source) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Whether a recorder that still writes the file would add to it in such a way that opening it anew shows more.
+    /// Recordings that see by themselves that their file grows say no.
+    fn grows_by_opening(&self) -> bool {
+        false
     }
 
     /// What is left to be found out by reading all of the file, so that seeks and the duration are exact; `None` when

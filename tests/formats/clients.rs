@@ -8,12 +8,10 @@ use std::time::Duration;
 use camreel::media::codec::Codec;
 use camreel::media::{Kind, Recording};
 
-use super::common::{Server, for_all, run};
-use super::files::{FILES, File};
-use super::{check, folder, made, read_through};
+use super::common::{Server, run};
+use super::files::File;
+use super::{check, folder, for_each_file, made, read_through};
 
-/// How many clients play at the same time. They mostly wait: a file plays as long as it lasts.
-const AT_ONCE: usize = 10;
 /// How long a client may take.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Sound before and after what a stream and its file have in common, in samples of one channel: what a decoder needs to
@@ -61,9 +59,9 @@ fn gstreamer_decodes_from_every_stream_what_ffmpeg_decodes_from_the_file() {
 type Played = (Option<Vec<String>>, Option<Vec<u8>>);
 
 fn play_all(play: impl Fn(&str, &dyn Recording) -> Result<Played, String> + Sync) {
-    for_all(FILES, AT_ONCE, |file| made(file).map(drop));
+    for_each_file(|file| made(file).map(drop));
     let server = Server::start(&folder());
-    for_all(FILES, AT_ONCE, |file| {
+    for_each_file(|file| {
         let path = made(file)?;
         plays_like_file(&server, file, &path, &play)
             .map_err(|error| format!("{error}\n{}", server.log_about(file.name)))
@@ -79,12 +77,12 @@ fn plays_like_file(
     let (recording, _) = read_through(file, path)?;
     let (video, audio) = play(&server.url(file.name), &*recording)?;
     if let Some(got) = video {
-        let want = pictures(&[], path.as_os_str())?;
+        let want = pictures(file.input_options(), path.as_os_str())?;
         let first = want.iter().zip(&got).position(|(want, got)| want != got);
         check(want == got, || format!("{} pictures, not {}; {first:?} is the first to differ", got.len(), want.len()))?;
     }
     if let Some(got) = audio {
-        let want = sound(&[], path.as_os_str())?;
+        let want = sound(file.input_options(), path.as_os_str())?;
         same_sound(&want, &got, channels(&*recording))?;
     }
     Ok(())
@@ -100,6 +98,20 @@ fn gstreamer_decoder(codec: &Codec) -> Option<&'static str> {
         Codec::Pcmu(_) => "rtppcmudepay ! mulawdec",
         Codec::Pcma(_) => "rtppcmadepay ! alawdec",
         Codec::Pcm(_) => "rtpL16depay",
+        Codec::Vp8(_) => "rtpvp8depay ! avdec_vp8",
+        Codec::Vp9(_) => "rtpvp9depay ! avdec_vp9",
+        Codec::Mpeg4Visual(_) => "rtpmp4vdepay ! mpeg4videoparse ! avdec_mpeg4",
+        Codec::MpegVideo(_) => "rtpmpvdepay ! mpegvideoparse ! avdec_mpeg2video",
+        Codec::Jpeg(_) => "rtpjpegdepay ! avdec_mjpeg",
+        Codec::H263(_) => "rtph263pdepay ! avdec_h263",
+        Codec::Theora(_) => "rtptheoradepay ! avdec_theora",
+        Codec::MpegAudio(config) if config.layer == 3 => "rtpmpadepay ! mpegaudioparse ! avdec_mp3",
+        Codec::MpegAudio(_) => "rtpmpadepay ! mpegaudioparse ! avdec_mp2float",
+        Codec::Ac3(_) => "rtpac3depay ! ac3parse ! avdec_ac3",
+        Codec::Vorbis(_) => "rtpvorbisdepay ! avdec_vorbis",
+        Codec::G722(_) => "rtpg722depay ! avdec_g722",
+        Codec::G726(_) => "rtpg726depay ! avdec_g726",
+        Codec::Flac(_) | Codec::ImaAdpcm(_) => "rtpL16depay",
         _ => return None,
     })
 }

@@ -5,11 +5,15 @@ mod annexb;
 mod flv;
 mod ivf;
 pub mod matroska;
+mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
+mod ogg;
 mod raw_audio;
+mod raw_dv;
 mod raw_speech;
 pub mod riff;
 #[cfg(test)]
@@ -20,6 +24,7 @@ mod wav;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::growing::Growing;
 use super::io::Source;
 use super::{Error, Recording};
 
@@ -71,7 +76,9 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    mpeg_ts::CONTAINER,
     flv::CONTAINER,
+    ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
@@ -84,6 +91,8 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::LOAS,
     raw_audio::AC3,
     amr_file::CONTAINER,
+    mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
     raw_speech::A_LAW,
     raw_speech::MU_LAW,
     raw_speech::G722,
@@ -107,8 +116,12 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         .max_by_key(|(sniff, suffix_fits, _)| (*sniff, *suffix_fits))
         .map(|(_, _, container)| container)
         .ok_or(Error::Unrecognised)?;
+    let len = source.len()?;
     let recording = (container.open)(source, options)?;
     recording.attach(source)?;
+    if recording.grows_by_opening() && source.is_growing() {
+        return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
+    }
     Ok(recording)
 }
 

@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn a_long_picture_goes_on_in_full_packets_without_the_p_bit_and_ends_with_the_marker() {
-        let picture = [0, 0, 0x80, 2, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+        let picture = [0, 0, 0x80, 2, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
         assert_eq!(
-            packets(&mut H263, &sample_of(picture), 6),
-            ["-+0 040080020801", "-+0 000002030405", "M+0 0000060708"]
+            packets(&mut H263, &sample_of(picture), 9),
+            ["-+0 040080020801020304", "-+0 000005060708090a0b", "M+0 00000c"]
         );
     }
 

@@ -67,6 +67,11 @@ impl FrameHeader {
         }
     }
 
+    /// Whether the syncframe is the first of its moment.
+    pub fn begins_moment(&self) -> bool {
+        matches!(self.stream, Stream::Ac3 | Stream::Independent(0))
+    }
+
     /// Sections 4.3.1 and 4.3.2.
     fn parse_ac3(bytes: &[u8; HEADER_LEN], bsid: u8) -> Option<Self> {
         let rate = *SAMPLE_RATES.get(usize::from(bytes[4] >> 6))?;
