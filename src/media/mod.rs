@@ -6,6 +6,7 @@
 pub mod bits;
 pub mod codec;
 pub mod container;
+pub mod growing;
 pub mod io;
 pub mod looped;
 pub mod scan;
@@ -38,6 +39,21 @@ pub trait Recording: Send + Sync {
     /// # Errors
     /// When the file can no longer be read.
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error>;
+
+    /// Tells the recording which file it was opened from, so that it finds out what its format does not tell: how long
+    /// it lasts, whether it still grows. Called once, by whoever opened it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn attach(&self, _source: &io::Source) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Whether a recorder that still writes the file would add to it in such a way that opening it anew shows more.
+    /// Recordings that see by themselves that their file grows say no.
+    fn grows_by_opening(&self) -> bool {
+        false
+    }
 }
 
 /// One viewer's cursor in a [`Recording`]: its own file position, read with `pread`, never a memory map.
