@@ -1,5 +1,6 @@
 //! What goes into each payload format comes out of a receiver written apart from it, whatever the sizes.
 
+mod audio;
 mod av1;
 mod depacketise;
 mod vpx;
