@@ -470,7 +470,12 @@ impl Player {
         if now > due + LATENESS_MAX && self.clock.is_after_start(at) {
             self.clock.delay(now - due);
         }
-        (due > now + self.pacing.lead).then_some(due)
+        (due > now + self.lead()).then_some(due)
+    }
+
+    /// How early samples leave now: where they come faster, no more of them at once.
+    fn lead(&self) -> Duration {
+        self.pacing.lead.div_f64(self.clock.rate.of_wall().abs().max(1.0))
     }
 
     // Stopping
@@ -485,7 +490,7 @@ impl Player {
         let Some(next) = self.queue.front().copied() else { return Ok(Some(self.finish_when_due(now))) };
         let end = self.end.unwrap_or(self.clock.pts_latest());
         let due = self.clock.due(end);
-        if due > now + self.pacing.lead {
+        if due > now + self.lead() {
             return Ok(Some(Step::Wait(due)));
         }
         self.queue.pop_front();

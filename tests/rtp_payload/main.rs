@@ -4,6 +4,9 @@ mod blocks;
 mod depacketise;
 mod jpeg;
 mod speech;
+mod av1;
+mod depacketise;
+mod vpx;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};

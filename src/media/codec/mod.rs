@@ -6,9 +6,11 @@ pub mod access_unit;
 pub mod adpcm;
 pub mod amr;
 pub mod av1;
+pub mod display_order;
 pub mod dv;
 pub mod flac;
 mod frame_rate;
+pub mod frames;
 pub mod h263;
 pub mod h264;
 pub mod h265;
@@ -20,7 +22,9 @@ pub mod mpeg_video;
 pub mod nal;
 pub mod opus;
 pub mod pcm;
+mod picture_times;
 pub mod rbsp;
+pub mod tags;
 pub mod text;
 pub mod vpx;
 pub mod xiph;
@@ -46,7 +50,7 @@ pub use opus::OpusConfig;
 pub use pcm::{G711Config, PcmConfig, PcmFormat};
 pub use text::{MetadataConfig, TextConfig};
 pub use vpx::VpxConfig;
-pub use xiph::{TheoraConfig, VorbisConfig};
+pub use xiph::{TheoraConfig, VorbisConfig, XiphHeaders};
 
 /// What a track is coded in, with what a decoder must know before the first sample.
 ///

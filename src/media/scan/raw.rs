@@ -101,6 +101,7 @@ impl Format for RawFormat {
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
         let mut framer = (self.framer)();
+        framer.prime(&self.header.tracks[0].codec);
         framer.start(entry.time.unwrap_or_default());
         Box::new(RawScanner {
             source: self.source.clone(),
@@ -125,7 +126,10 @@ impl Scanner for RawScanner {
         loop {
             match self.framer.pop(sample) {
                 Ok(Some(at)) => {
-                    self.last = Entry { at, time: Some(sample.pts) };
+                    // Several samples may begin at one place; its time is that of the first.
+                    if at != self.last.at {
+                        self.last = Entry { at, time: Some(sample.pts) };
+                    }
                     return Ok(Next::Sample);
                 }
                 Ok(None) => {}

@@ -7,8 +7,10 @@ mod rates;
 use std::time::Duration;
 
 use super::*;
+use crate::rtp::HEADER_LEN;
 use fake::{
-    Entry, Event, FIRST_RTPTIME, FIRST_SEQUENCE, Fake, GRACE, RATES, Until, Viewer, ms, pictures, pictures_with_b,
+    Entry, Event, FIRST_RTPTIME, FIRST_SEQUENCE, Fake, GRACE, PAYLOAD_MAX, RATES, Until, Viewer, ms, pictures,
+    pictures_with_b,
 };
 
 const UDP: bool = true;
@@ -394,6 +396,32 @@ fn a_track_paused_alone_amid_its_bursts_sends_no_more_of_them() {
     assert_eq!(point.tracks[0].1, FIRST_SEQUENCE.wrapping_add(90));
     viewer.watch(Until::Event);
     viewer.check_sequence();
+}
+
+#[test]
+fn a_track_goes_on_another_way_and_in_shorter_packets() {
+    let huge = Fake::new().video((0..50).map(|index| (index * 40, index * 40, index == 0, 20_000))).lasts(2000);
+    let mut viewer = Viewer::new(huge, &[TCP]);
+    viewer.play(&[0], None, None);
+    viewer.watch(Until::Elapsed(500));
+    let before = viewer.got.len();
+    assert_eq!((before % 200, viewer.begun.len()), (0, 1), "a hundred bytes in each packet");
+    viewer.player.move_track(0, UDP, HEADER_LEN + 50);
+    viewer.watch(Until::Elapsed(1000));
+    viewer.player.limit_packets(0, HEADER_LEN + PAYLOAD_MAX);
+    viewer.watch(Until::Event);
+    viewer.check_sequence();
+    check_rtptimes(&viewer, 0, 0, ms(0), FIRST_RTPTIME);
+    let begun: Vec<usize> = viewer.begun.iter().map(|(before, ..)| *before).collect();
+    assert_eq!(begun, [0, before], "a report before the first packet that goes the other way");
+    let packets_of = |pts: i64| viewer.got.iter().filter(|got| got.pts == pts).count();
+    assert_eq!([480, 800, 1600].map(packets_of), [200, 400, 200]);
+    let moments_of = |pts: i64| {
+        let mut at: Vec<u64> = viewer.got.iter().filter(|got| got.pts == pts).map(|got| got.at).collect();
+        at.dedup();
+        at.len()
+    };
+    assert_eq!([480, 800].map(moments_of), [1, 5], "in bursts, where it goes out as datagrams");
 }
 
 #[test]

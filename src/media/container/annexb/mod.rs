@@ -4,7 +4,6 @@
 //! configured one; picture order counts tell their order of display. The codec is told by the content, as people
 //! name such files as they like. What slices and parameter sets mean is in `codec::h264` and `codec::h265`.
 
-mod display_order;
 mod index;
 mod pictures;
 mod reader;

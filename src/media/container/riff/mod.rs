@@ -1,13 +1,16 @@
 //! RIFF (Multimedia Programming Interface and Data Specifications 1.0, chapter 2): what WAV and AVI share.
 //!
 //! - here: the head of a chunk, and where the next one begins
+//! - `bitmap_info.rs`: BITMAPINFOHEADER, which says what pictures are coded in; Matroska has it too
 //! - `wave_format.rs`: WAVEFORMATEX, which says what sound is coded in; Matroska has it too
 
+pub mod bitmap_info;
 pub mod wave_format;
 
 use crate::media::Error;
 use crate::media::io::Window;
 
+pub use bitmap_info::BitmapInfo;
 pub use wave_format::{Framing, WaveFormat};
 
 /// Bytes of a chunk's head: its identifier and its length.

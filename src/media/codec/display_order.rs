@@ -3,7 +3,7 @@
 //! That is what a decoder does when it outputs pictures by "bumping" (ITU-T H.264 section C.4.5.3, H.265 section
 //! C.5.2.2): a picture is output once more pictures wait than may be reordered, the lowest order count first.
 
-use crate::media::codec::access_unit::Picture;
+use super::access_unit::Picture;
 
 /// Numbers pictures in order of display.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct DisplayOrder {
     waiting: Vec<Waiting>,
     /// How many have been numbered.
     numbered: i64,
+    /// The order count of the picture numbered last, in this sequence.
+    last_count: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +35,31 @@ impl DisplayOrder {
         }
     }
 
+    /// Numbers pictures as soon as they follow the one numbered last without a gap: when `step` is the least distance
+    /// between the order counts of two pictures, no picture can come between them any more. That is sooner than
+    /// [`Self::push`] for streams that do not tell how little they reorder.
+    pub fn number_contiguous(&mut self, step: i64, known: &mut dyn FnMut(i64, i64)) {
+        while let Some(first) = self.waiting.iter().map(|picture| picture.order_count).min() {
+            let next = self.waiting.iter().map(|picture| picture.order_count).filter(|count| *count > first).min();
+            let adjoins = |count: i64, before: i64| count > before && count.saturating_sub(before) <= step;
+            let is_next = match self.last_count {
+                Some(last) => adjoins(first, last),
+                // The first of a sequence: pictures before it, if there are any, follow it directly.
+                None => next.is_some_and(|next| adjoins(next, first)),
+            };
+            if !is_next {
+                return;
+            }
+            self.number_first(known);
+        }
+    }
+
     /// Numbers all that wait: no further picture comes before them.
     pub fn finish(&mut self, known: &mut dyn FnMut(i64, i64)) {
         while !self.waiting.is_empty() {
             self.number_first(known);
         }
+        self.last_count = None;
     }
 
     /// The number that the next picture gets.
@@ -52,6 +74,7 @@ impl DisplayOrder {
             let picture = self.waiting.swap_remove(position);
             known(picture.decode_index, self.numbered);
             self.numbered += 1;
+            self.last_count = Some(picture.order_count);
         }
     }
 }
@@ -99,6 +122,27 @@ mod tests {
             assert_eq!(numbers, expected, "{what}");
             assert!(waited <= reorder_max, "{what}: {waited} waited");
         }
+    }
+
+    #[test]
+    fn contiguous_counts_are_certain_at_once() {
+        let mut order = DisplayOrder::default();
+        let mut certain = Vec::new();
+        for (decode_index, order_count) in [0, 2, 4, 10, 6, 8, 12].into_iter().enumerate() {
+            let picture = Picture {
+                is_sync: false,
+                starts_sequence: order_count == 0,
+                order_count,
+                reorder_max: 16,
+                output: Output::Shown,
+            };
+            let mut numbers = Vec::new();
+            order.push(decode_index as i64, &picture, &mut |index, _| numbers.push(index));
+            order.number_contiguous(2, &mut |index, _| numbers.push(index));
+            certain.push(numbers);
+        }
+        // The fourth picture is certain when the two before it in order of display have come.
+        assert_eq!(certain, [vec![], vec![0, 1], vec![2], vec![], vec![4], vec![5, 3], vec![6]]);
     }
 
     #[test]
