@@ -1,6 +1,10 @@
 //! What goes into each payload format comes out of a receiver written apart from it, whatever the sizes.
 
 mod audio;
+mod blocks;
+mod depacketise;
+mod jpeg;
+mod speech;
 mod av1;
 mod depacketise;
 mod vpx;
