@@ -22,6 +22,7 @@ pub mod units;
 mod wav;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::growing::Growing;
 use super::io::Source;
@@ -61,11 +62,13 @@ pub enum Sniff {
 pub struct Options {
     /// Pictures a second of raw video that does not tell its own rate.
     pub frame_rate_default: f64,
+    /// A file that nothing was added to for so long is complete. Zero: all are.
+    pub growing_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0 }
+        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
     }
 }
 
@@ -73,6 +76,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    mpeg_ts::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
     ivf::CONTAINER,
@@ -87,14 +91,13 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::LOAS,
     raw_audio::AC3,
     amr_file::CONTAINER,
+    mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
     raw_speech::A_LAW,
     raw_speech::MU_LAW,
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
-    mjpeg::CONTAINER,
-    mpeg_ts::CONTAINER,
-    raw_dv::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.

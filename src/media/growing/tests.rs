@@ -151,7 +151,7 @@ fn a_viewer_at_the_edge_goes_on_behind_the_last_sample() {
 
 #[test]
 fn a_sample_that_is_not_yet_whole_is_waited_for_unless_it_stays_so() {
-    let (mut recorder, growing) = Recorder::new("KP.");
+    let (recorder, growing) = Recorder::new("KP.");
     let mut reader = Arc::clone(&growing).reader().unwrap();
     assert_eq!(read(&mut *reader), "K0 P1 pending");
     let (other, growing) = Recorder::new("KP.");

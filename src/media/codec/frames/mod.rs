@@ -275,3 +275,8 @@ impl FrameClock {
         *self = Self { next: MediaTime::from_ticks(count, rate), count: Some((count, rate)) };
     }
 }
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
