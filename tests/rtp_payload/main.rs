@@ -1,6 +1,7 @@
 //! What goes into each payload format comes out of a receiver written apart from it, whatever the sizes.
 
 mod depacketise;
+mod xiph;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};

@@ -1,6 +1,7 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
 mod annexb;
+mod flac;
 pub mod matroska;
 pub mod mp4;
 mod ogg;
@@ -53,7 +54,8 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] = &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, annexb::H264, annexb::H265];
+pub const CONTAINERS: &[Container] =
+    &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, flac::CONTAINER, annexb::H264, annexb::H265];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
 ///

@@ -1,6 +1,7 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod flac;
 mod h264;
 mod h265;
 mod nal_units;
@@ -64,7 +65,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::G726(_) => return Err(no_format(codec)),
         Codec::ImaAdpcm(_) => return Err(no_format(codec)),
         Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
-        Codec::Flac(_) => return Err(no_format(codec)),
+        Codec::Flac(config) => Box::new(flac::Flac::new(config)),
         Codec::Text(_) => return Err(no_format(codec)),
         Codec::Metadata(_) => return Err(no_format(codec)),
     })
