@@ -10,9 +10,11 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-# The gstreamer packages hold: gst-launch; videoconvert; rtspsrc and depayloaders; checksumsink and parsers; decoders.
+# The gstreamer packages hold: gst-launch; videoconvert; rtspsrc and depayloaders; checksumsink and parsers; decoders;
+# then what scripts it.
 packages=(ffmpeg iproute2 shellcheck gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav)
+    gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    python3-gi gir1.2-gstreamer-1.0)
 # A test that hangs is a test that fails.
 tests_take_max=15m
 

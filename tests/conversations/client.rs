@@ -166,7 +166,7 @@ impl Client {
 
     /// Takes frames until one on `channel` satisfies `wanted`; fails when none does.
     #[track_caller]
-    pub fn frame_that(&mut self, what: &str, wanted: impl Fn(&Frame) -> bool) -> Frame {
+    pub fn frame_that(&mut self, what: &str, mut wanted: impl FnMut(&Frame) -> bool) -> Frame {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.frame(deadline.saturating_duration_since(Instant::now())) {

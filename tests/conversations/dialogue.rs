@@ -2,7 +2,8 @@
 //!
 //! A file is spoken over one connection, unless it says otherwise, line by line:
 //!
-//! - `#` begins a comment.
+//! - `#` begins a comment. What is checked is told by the first comment of the file and the last one before it: they
+//!   name the section of a standard, or the client or server that has need of it ([`names_its_reason`]).
 //! - `C: text` is a line that the client says. Lines up to the next line of another kind go out in one write.
 //! - `S: text` is a line that the server must answer. A new response begins with each status line; it must be matched
 //!   as a whole. `S: ...` stands for any number of lines. `Server` and `Date` are checked in every response that the
@@ -44,6 +45,8 @@ pub struct Dialogue {
     pub name: String,
     /// Lines of a configuration file; without any, all dialogues share a server.
     pub config: String,
+    /// How many of its responses are checked for a reason that it names.
+    pub reasoned_count: usize,
     lines: Vec<Line>,
 }
 
@@ -53,8 +56,17 @@ impl Dialogue {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (mut config, mut lines) = (String::new(), Vec::new());
+        let about: String = text.lines().take_while(|line| line.starts_with('#')).collect();
+        let (mut comment, mut reasoned_count) = (String::new(), 0);
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
+            match line.strip_prefix('#') {
+                Some(text) => comment += text,
+                None if line.is_empty() => comment.clear(),
+                None => {}
+            }
+            let has_reason = names_its_reason(&about) || names_its_reason(&comment);
+            reasoned_count += usize::from(has_reason && line.strip_prefix("S: ").is_some_and(is_status_line));
             let said =
                 |kind, text: &str| Line { number, kind, text: text.strip_prefix(' ').unwrap_or(text).to_owned() };
             if let Some(text) = line.strip_prefix("C:") {
@@ -69,7 +81,7 @@ impl Dialogue {
                 panic!("{name}:{number}: neither C:, S:, @ nor #: {line:?}");
             }
         }
-        Self { name, config, lines }
+        Self { name, config, reasoned_count, lines }
     }
 
     /// How many responses it checks.
@@ -104,6 +116,27 @@ impl Dialogue {
         }
         Ok(())
     }
+}
+
+/// Whether a comment names a standard's section, or whom a behaviour is for.
+fn names_its_reason(comment: &str) -> bool {
+    const PROGRAMS: [&str; 11] = [
+        "FFmpeg",
+        "VLC",
+        "GStreamer",
+        "LIVE555",
+        "ExoPlayer",
+        "QuickTime",
+        "Larix",
+        "mediamtx",
+        "retina",
+        "ONVIF",
+        "set-top box",
+    ];
+    comment.contains("RFC ")
+        || comment.contains("ection ")
+        || comment.contains("(12.")
+        || PROGRAMS.iter().any(|program| comment.contains(program))
 }
 
 fn is_status_line(text: &str) -> bool {

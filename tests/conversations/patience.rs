@@ -100,6 +100,8 @@ fn a_session_lives_by_requests_or_interleaved_reports_and_ends_without_them() {
     let set_up = reports.set_up(&url, 0, None);
     let reporting = set_up.session();
     let ssrc = u32::from_str_radix(set_up.transport("ssrc"), 16).expect("an SSRC");
+    let mut mistaken = Client::connect(server.address());
+    let mistaking = mistaken.set_up(&url, 0, None).session();
     let mut paused = Client::connect(server.address());
     let pausing = paused.play_both(&url);
     paused.in_session("PAUSE", &url, &pausing).ok();
@@ -109,9 +111,11 @@ fn a_session_lives_by_requests_or_interleaved_reports_and_ends_without_them() {
         thread::sleep(Duration::from_millis(500));
         asks.in_session(methods.next().expect("a method"), &url, &asking).ok();
         reports.send(&frame_bytes(1, &receiver_report(ssrc)));
+        mistaken.send(&frame_bytes(1, &receiver_report(ssrc)));
     }
     assert!(is_alive(server.address(), &pausing), "whoever pauses may stay silent while the connection is open");
     assert!(is_alive(server.address(), &reporting), "reports do not count");
+    assert!(!is_alive(server.address(), &mistaking), "reports about the packets of others count");
     assert!(is_alive(server.address(), &asking));
     // What was just asked counts as well; then nobody says anything.
     let silent = Instant::now();
@@ -122,6 +126,30 @@ fn a_session_lives_by_requests_or_interleaved_reports_and_ends_without_them() {
     thread::sleep(Duration::from_millis(300));
     assert!(!is_alive(server.address(), &asking), "it lives on after its goodbye");
     assert!(!is_alive(server.address(), &reporting), "it lives on without reports");
+}
+
+/// FFmpeg and mpv say nothing while they pause, however long that is.
+#[test]
+fn a_pause_lasts_as_long_as_the_connection_is_open_and_a_session_timeout_longer() {
+    let (_media, server) = quick();
+    let url = server.url("long.mkv");
+    let mut client = Client::connect(server.address());
+    let ports = "Transport: RTP/AVP;unicast;client_port=40960-40961";
+    let session = client.request("SETUP", &format!("{url}/trackID=0"), &[ports]).ok().session();
+    client.in_session("PLAY", &url, &session).ok();
+    client.in_session("PAUSE", &url, &session).ok();
+    thread::sleep(Duration::from_millis(4500));
+    client.in_session("PLAY", &url, &session).ok();
+    client.in_session("PAUSE", &url, &session).ok();
+    thread::sleep(Duration::from_millis(2500));
+    drop(client);
+    thread::sleep(Duration::from_millis(1000));
+    let mut other = Client::connect(server.address());
+    other.in_session("OPTIONS", "*", &session).ok();
+    drop(other);
+    let closed = Instant::now();
+    expect_log(&server, "ended: timed out");
+    assert!(closed.elapsed() > Duration::from_millis(1500), "it ended {:?} after its connection", closed.elapsed());
 }
 
 /// In LIVE555 a reader that is slow holds up all others.

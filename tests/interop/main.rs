@@ -16,6 +16,7 @@ mod ffmpeg;
 mod frames;
 mod gstreamer;
 mod rates;
+mod seeks;
 mod strict;
 
 use std::time::Duration;

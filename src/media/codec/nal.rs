@@ -25,6 +25,22 @@ pub fn split_length_prefixed(data: &[u8], length_size: usize, nals: &mut Vec<Ran
     Ok(())
 }
 
+/// As [`split_length_prefixed`], but where `data` begins with a start code all the same, that is what separates: some
+/// muxers put streams into such containers as they are.
+///
+/// # Errors
+/// As [`split_length_prefixed`].
+pub fn split_either(data: &[u8], length_size: usize, nals: &mut Vec<Range<usize>>) -> Result<(), usize> {
+    let before = nals.len();
+    let Err(position) = split_length_prefixed(data, length_size, nals) else { return Ok(()) };
+    if data.starts_with(&[0, 0, 1]) || data.starts_with(&[0, 0, 0, 1]) {
+        nals.truncate(before);
+        split_start_codes(data, nals);
+        return Ok(());
+    }
+    Err(position)
+}
+
 /// Appends to `nals` where each NAL unit of `data` lies between start codes; zero bytes that trail a unit are not
 /// part of it. What comes before the first start code is ignored, empty units are left out.
 pub fn split_start_codes(data: &[u8], nals: &mut Vec<Range<usize>>) {

@@ -43,6 +43,10 @@ pub enum PcmFormat {
     F32Le,
     /// IEEE 754 single, big-endian.
     F32Be,
+    /// IEEE 754 double, little-endian.
+    F64Le,
+    /// IEEE 754 double, big-endian.
+    F64Be,
 }
 
 impl PcmFormat {
@@ -53,6 +57,7 @@ impl PcmFormat {
             Self::S16Le | Self::S16Be => 2,
             Self::S24Le | Self::S24Be => 3,
             Self::S32Le | Self::S32Be | Self::F32Le | Self::F32Be => 4,
+            Self::F64Le | Self::F64Be => 8,
         }
     }
 }

@@ -176,6 +176,14 @@ fn seeking_finds_the_key_frame_of_the_right_lap() {
     }
 }
 
+/// Whoever plays backwards from the end asks for it.
+#[test]
+fn the_end_of_what_has_none_is_that_of_the_first_lap() {
+    let mut reader = looped(Fake::new(pictures(0, 10, 5))).reader().unwrap();
+    assert_eq!(reader.seek(MediaTime::MAX, SeekTo::SyncAtOrBefore).unwrap(), ms(200));
+    assert_eq!(read(&mut *reader, 1), [(0, 200, 200)]);
+}
+
 #[test]
 fn a_loop_of_nothing_is_refused_and_a_track_that_is_empty_ends() {
     assert!(Looped::new(Arc::new(Fake::new(Vec::new()))).is_err());

@@ -28,7 +28,8 @@ struct Mark {
 const USED_MAX: usize = 64 << 10;
 
 impl StreamBuffer {
-    /// Appends a chunk.
+    /// Appends a chunk. Packets with the same [`Chunk::at`] that follow each other are pieces of one: the stamp that the
+    /// first of them has is for a frame that begins in any.
     pub fn push(&mut self, chunk: Chunk<'_>) {
         if self.used > USED_MAX && self.used > self.bytes.len() / 2 || self.used == self.bytes.len() {
             self.bytes.drain(..self.used);
@@ -37,8 +38,10 @@ impl StreamBuffer {
         }
         let start = self.base + self.bytes.len() as u64;
         let Chunk { bytes, at, is_packet, stamp } = chunk;
-        let continues =
-            |last: &Mark| !is_packet && !last.is_packet && stamp.is_none() && last.at + (start - last.start) == at;
+        let continues = |last: &Mark| {
+            let goes_on_at = if is_packet { last.at } else { last.at + (start - last.start) };
+            is_packet == last.is_packet && stamp.is_none() && goes_on_at == at
+        };
         if !self.chunks.back().is_some_and(continues) {
             self.chunks.push_back(Mark { start, at, is_packet, stamp });
         }
@@ -80,6 +83,19 @@ impl StreamBuffer {
         self.chunks.partition_point(|mark| mark.start <= position).checked_sub(1)
     }
 
+    /// Whether byte `index` of [`Self::bytes`] is the first one of a chunk.
+    pub fn begins_chunk(&self, index: usize) -> bool {
+        let position = self.base + (self.used + index) as u64;
+        self.chunks.binary_search_by_key(&position, |mark| mark.start).is_ok()
+    }
+
+    /// Where the first chunk begins behind byte 0.
+    pub fn next_chunk(&self) -> Option<usize> {
+        let now = self.base + self.used as u64;
+        let next = self.chunks.get(self.chunks.partition_point(|mark| mark.start <= now))?;
+        Some((next.start - now) as usize).filter(|index| *index < self.len())
+    }
+
     /// From where in the file byte `index` of [`Self::bytes`] can be read again.
     pub fn origin(&self, index: usize) -> u64 {
         let position = self.base + (self.used + index) as u64;
@@ -116,5 +132,21 @@ mod tests {
         assert_eq!((buffer.bytes(), buffer.origin(1), buffer.origin(3)), (&b"hijk"[..], 301, 303));
         buffer.consume(9);
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn pieces_of_one_packet_share_its_stamp() {
+        let mut buffer = StreamBuffer::default();
+        let stamp = Some(Stamp { pts: MediaTime::from_millis(1), dts: None });
+        buffer.push(Chunk { bytes: b"ab", at: 188, is_packet: true, stamp });
+        buffer.push(Chunk { bytes: b"cd", at: 188, is_packet: true, stamp: None });
+        buffer.push(Chunk { bytes: b"ef", at: 564, is_packet: true, stamp: None });
+        buffer.consume(3);
+        assert_eq!((buffer.origin(0), buffer.origin(1)), (188, 564));
+        assert_eq!((buffer.take_stamp(1), buffer.take_stamp(0), buffer.take_stamp(0)), (None, stamp, None));
+        assert_eq!((buffer.begins_chunk(0), buffer.begins_chunk(1)), (false, true));
+        assert_eq!(buffer.next_chunk(), Some(1));
+        buffer.consume(1);
+        assert_eq!(buffer.next_chunk(), None);
     }
 }

@@ -22,7 +22,8 @@ pub trait Framer: Send {
     /// No more bytes follow: what is held is the last frame, if it is a whole one.
     fn finish(&mut self);
 
-    /// Bytes are missing here: forgets what is incomplete, not what is known of the stream.
+    /// Bytes are missing here: forgets what is incomplete, not what is known of the stream. After [`Self::finish`], more
+    /// bytes may follow then.
     fn reset(&mut self);
 
     /// The next frame, unless a stamp comes with it, is presented at `time`.
@@ -30,6 +31,10 @@ pub trait Framer: Send {
 
     /// What the stream is, once enough of it was seen.
     fn codec(&self) -> Option<Codec>;
+
+    /// Tells what the stream is, from its start: for codecs whose headers come once, so that reading can begin behind
+    /// them. To be called before the first [`Self::push`].
+    fn prime(&mut self, _codec: &Codec) {}
 
     /// Nominal frames a second, for video that tells.
     fn frame_rate(&self) -> Option<f64> {
@@ -45,7 +50,7 @@ pub struct Chunk<'a> {
     /// Where they lie in the file.
     pub at: u64,
     /// Whether frames that begin in them are to be found from `at` on (the packet around them has to be read again),
-    /// not at their own byte.
+    /// not at their own byte. Chunks of one packet that follow each other have the same `at`.
     pub is_packet: bool,
     /// The time of the first frame that begins in them.
     pub stamp: Option<Stamp>,

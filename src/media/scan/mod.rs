@@ -7,13 +7,23 @@
 
 mod buffer;
 mod framer;
+mod index;
+mod interleave;
+mod kept;
+mod nal;
 mod raw;
+mod reader;
 mod recording;
+mod search;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 use std::sync::Arc;
 
 pub use buffer::StreamBuffer;
 pub use framer::{Chunk, Framer, Stamp};
+pub use nal::NalFramer;
 pub use raw::{RawFormat, Survey, survey};
 
 use super::{Error, Next, Note, Recording, Sample, Track};

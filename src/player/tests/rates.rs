@@ -328,3 +328,25 @@ fn who_cannot_be_served_at_the_speed_granted_gets_all_of_it_later() {
     assert_eq!((viewer.pts(0), viewer.pts(1)), (plain().pts(0), plain().pts(1)));
     viewer.check_sequence();
 }
+
+/// GStreamer shows nothing before each track has begun.
+#[test]
+fn a_silent_track_begins_with_one_sample_where_a_client_waits_for_it() {
+    for (rate, start) in [((2.0, 1.0), 10_000), ((10.0, 1.0), 10_000), ((-2.0, 1.0), 10_000)] {
+        let mut viewer = Viewer::new(plain_with_rate(), &[TCP, TCP]);
+        let rate = Some(Rate::new(rate.0, rate.1));
+        let request = PlayRequest { start: Some(ms(start)), rate, all_begin: true, ..PlayRequest::default() };
+        let point = viewer.request(&[0, 1], &request).unwrap();
+        viewer.watch(Until::Elapsed(1000));
+        assert_eq!((point.start, viewer.pts(1), viewer.got[0].at), (ms(start), vec![start], 0), "{rate:?}");
+        assert!(viewer.pts(0).len() > 1 && viewer.pts(0)[0] == start, "{rate:?}: {:?}", viewer.pts(0));
+        assert_eq!(viewer.of(1)[0].rtptime, rtptime_of(&point, 1));
+        // And so does the next change.
+        viewer.request(&[0, 1], &PlayRequest { start: None, ..request }).unwrap();
+        let back = PlayRequest { rate: Some(Rate::new(-30.0, 1.0)), all_begin: true, ..PlayRequest::default() };
+        viewer.request(&[0, 1], &back).unwrap();
+        viewer.watch(Until::Elapsed(1100));
+        assert_eq!(viewer.pts(1).len(), 2, "{rate:?}: {:?}", viewer.pts(1));
+        viewer.check_sequence();
+    }
+}

@@ -80,18 +80,16 @@ impl Linear {
             PcmFormat::S32Le => Values::converted(4, 3, |from, to| each(from, to, |[_, b, c, d]| [d, c, b])),
             PcmFormat::F32Be => Values::converted(4, 3, |from, to| each(from, to, |be| l24(f32::from_be_bytes(be)))),
             PcmFormat::F32Le => Values::converted(4, 3, |from, to| each(from, to, |le| l24(f32::from_le_bytes(le)))),
+            PcmFormat::F64Be => Values::converted(8, 3, |from, to| each(from, to, |be| l24(f64::from_be_bytes(be)))),
+            PcmFormat::F64Le => Values::converted(8, 3, |from, to| each(from, to, |le| l24(f64::from_le_bytes(le)))),
         }
     }
 }
 
 impl Payloader for Linear {
-    /// RFC 3551 table 4: L16 of 44.1 kHz.
     fn static_payload_type(&self) -> Option<u8> {
-        match (self.values().wire_len, self.config.sample_rate, self.config.channels) {
-            (2, 44_100, 2) => Some(10),
-            (2, 44_100, 1) => Some(11),
-            _ => None,
-        }
+        let is_l16 = self.values().wire_len == 2;
+        l16_payload_type(self.config.sample_rate, self.config.channels).filter(|_| is_l16)
     }
 
     fn rtpmap(&self) -> String {
@@ -114,39 +112,50 @@ impl Payloader for Linear {
     }
 }
 
+/// RFC 3551 table 4: L16 of 44.1 kHz.
+pub(super) fn l16_payload_type(sample_rate: u32, channels: u16) -> Option<u8> {
+    match (sample_rate, channels) {
+        (44_100, 2) => Some(10),
+        (44_100, 1) => Some(11),
+        _ => None,
+    }
+}
+
 /// One channel is what a missing number means (RFC 4566 section 6).
-fn rtpmap(name: &str, sample_rate: u32, channels: u16) -> String {
+pub(super) fn rtpmap(name: &str, sample_rate: u32, channels: u16) -> String {
     if channels <= 1 { format!("{name}/{sample_rate}") } else { format!("{name}/{sample_rate}/{channels}") }
 }
 
 /// Makes as many values of the second kind as there are of the first.
-type Convert = fn(&[u8], &mut [u8]);
+pub(super) type Convert = fn(&[u8], &mut [u8]);
 
 /// How values stand in the file, and how they go out.
-struct Values {
+pub(super) struct Values {
     /// Bytes of a value in the file.
-    file_len: usize,
+    pub file_len: usize,
     /// Bytes of a value in a packet.
-    wire_len: usize,
+    pub wire_len: usize,
     /// Bytes of a frame in the file.
-    frame_len: usize,
+    pub frame_len: usize,
+    /// Ticks of the RTP clock that a frame lasts.
+    pub ticks: u32,
     /// From the one to the other; `None` where they are the same.
-    convert: Option<Convert>,
+    pub convert: Option<Convert>,
 }
 
 impl Values {
-    fn as_they_are(len: usize) -> Self {
-        Self { file_len: len, wire_len: len, frame_len: len, convert: None }
+    pub fn as_they_are(len: usize) -> Self {
+        Self { file_len: len, wire_len: len, frame_len: len, ticks: 1, convert: None }
     }
 
-    fn converted(file_len: usize, wire_len: usize, convert: Convert) -> Self {
-        Self { file_len, wire_len, frame_len: file_len, convert: Some(convert) }
+    pub fn converted(file_len: usize, wire_len: usize, convert: Convert) -> Self {
+        Self { file_len, wire_len, frame_len: file_len, ticks: 1, convert: Some(convert) }
     }
 }
 
 /// A frame of more channels than a packet has room for goes out unsplit. What is less than a frame at the end is not.
-fn packetize(sample: &Sample, values: Values, out: &mut PacketWriter<'_>) {
-    let Values { file_len, wire_len, frame_len, convert } = values;
+pub(super) fn packetize(sample: &Sample, values: Values, out: &mut PacketWriter<'_>) {
+    let Values { file_len, wire_len, frame_len, ticks, convert } = values;
     let frames = (out.payload_max() / (frame_len / file_len * wire_len)).max(1);
     let whole_len = sample.data.len() - sample.data.len() % frame_len;
     let mut position = 0;
@@ -161,24 +170,28 @@ fn packetize(sample: &Sample, values: Values, out: &mut PacketWriter<'_>) {
             }
         }
         out.finish_unsplit(false);
-        out.advance(((end - position) / frame_len) as u32);
+        out.advance(((end - position) / frame_len) as u32 * ticks);
         position = end;
     }
 }
 
 /// Converts value by value. Generic, so that the compiler makes a loop of vector instructions of each use.
-fn each<const FROM: usize, const TO: usize>(from: &[u8], to: &mut [u8], convert: impl Fn([u8; FROM]) -> [u8; TO]) {
+pub(super) fn each<const FROM: usize, const TO: usize>(
+    from: &[u8],
+    to: &mut [u8],
+    convert: impl Fn([u8; FROM]) -> [u8; TO],
+) {
     for (from, to) in from.as_chunks().0.iter().zip(to.as_chunks_mut().0) {
         *to = convert(*from);
     }
 }
 
 /// A floating-point value as 24 bits in big-endian order.
-fn l24(value: f32) -> [u8; 3] {
+fn l24(value: impl Into<f64>) -> [u8; 3] {
     const ONE: f64 = (1 << 23) as f64;
     // `round` is a call where the processor may be old. With 53 bits, adding a half to 24 is exact, and cutting off
     // what follows the point then rounds to nearest. The cast makes 0 of what is not a number.
-    let scaled = f64::from(value) * ONE;
+    let scaled = value.into() * ONE;
     let integer = (scaled + 0.5_f64.copysign(scaled)).clamp(-ONE, ONE - 1.0) as i32;
     let [_, high, middle, low] = integer.to_be_bytes();
     [high, middle, low]

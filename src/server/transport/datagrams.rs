@@ -235,3 +235,30 @@ fn cannot_segment(error: &io::Error) -> bool {
     use nix::errno::Errno;
     matches!(code, Some(Errno::EIO | Errno::EINVAL | Errno::ENOPROTOOPT | Errno::EMSGSIZE | Errno::EOPNOTSUPP))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn rtp_gets_an_even_port_and_rtcp_the_next_whatever_others_have_taken() {
+        const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        // Other processes take ports meanwhile; a range of 20 pairs has room for all.
+        let range = (41_000, 41_040);
+        let _odd = UdpSocket::bind((LOCAL, 41_001));
+        let _even = UdpSocket::bind((LOCAL, 41_002));
+        let ports = UdpPorts::new();
+        let pairs: Vec<(u16, u16)> = (0..5)
+            .map(|_| {
+                let (rtp, rtcp) = ports.bind_pair(LOCAL, range).unwrap();
+                (rtp.local_addr().unwrap().port(), rtcp.local_addr().unwrap().port())
+            })
+            .collect();
+        for (rtp, rtcp) in &pairs {
+            assert!(rtp % 2 == 0 && *rtcp == rtp + 1, "{pairs:?}");
+            assert!(![41_000, 41_002].contains(rtp), "{pairs:?}");
+        }
+    }
+}

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::display_order::DisplayOrder;
 use crate::media::Error;
 use crate::media::codec::access_unit::{Output, Picture, Role};
+use crate::media::codec::display_order::DisplayOrder;
 use crate::media::codec::nal::find_start_code;
 use crate::media::codec::{h264, h265};
 use crate::media::io::Window;
