@@ -4,10 +4,10 @@ mod audio;
 mod av1;
 mod blocks;
 mod depacketise;
-mod xiph;
 mod jpeg;
 mod speech;
 mod vpx;
+mod xiph;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};

@@ -74,14 +74,13 @@ impl Default for Options {
 }
 
 /// All containers that can be read.
-pub const CONTAINERS: &[Container] =
-    &[mp4::CONTAINER, matroska::CONTAINER, ogg::CONTAINER, flac::CONTAINER, annexb::H264, annexb::H265];
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
     mpeg_ts::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
+    flac::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,

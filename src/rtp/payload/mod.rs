@@ -1,11 +1,11 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
-mod flac;
 mod ac3;
 mod amr;
 mod av1;
 mod dv;
+mod flac;
 mod g722;
 mod g726;
 mod h263;
@@ -88,7 +88,6 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
         Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
         Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
-        Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(config) => Box::new(t140::T140::new(config.clone())),
         Codec::Metadata(config) => Box::new(metadata::Metadata::new(config.clone())?),
     })
