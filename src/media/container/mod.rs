@@ -2,6 +2,7 @@
 
 mod amr_file;
 mod annexb;
+mod flac;
 mod flv;
 mod ivf;
 pub mod matroska;
@@ -79,6 +80,7 @@ pub const CONTAINERS: &[Container] = &[
     mpeg_ts::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
+    flac::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
