@@ -1,11 +1,10 @@
 //! What goes into each payload format comes out of a receiver written apart from it, whatever the sizes.
 
+mod av1;
 mod blocks;
 mod depacketise;
 mod jpeg;
 mod speech;
-mod av1;
-mod depacketise;
 mod vpx;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
