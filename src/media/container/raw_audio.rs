@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Container, Options, Sniff};
 use crate::media::codec::aac::{AdtsFramer, LatmFramer};
 use crate::media::codec::ac3::Ac3Framer;
-use crate::media::codec::mpeg_audio::{FrameHeader, HEADER_LEN, MpegAudioFramer, info_of};
+use crate::media::codec::mpeg_audio::{FrameHeader, HEADER_LEN, InfoFrame, MpegAudioFramer};
 use crate::media::codec::tags;
 use crate::media::io::Source;
 use crate::media::scan::{self, Chunk, Entry, Format, Framer, Header, RawFormat, Scanner};
@@ -49,6 +49,8 @@ pub const AC3: Container = Container {
 const SURE_COUNT: usize = 2;
 /// How many tags may stand before the first frame.
 const TAGS_MAX: usize = 16;
+/// How much may stand behind the last frame, in bytes: tags.
+const END_TAGS_LEN_MAX: u64 = 64 << 10;
 /// The longest frame in which an info frame is looked for, in bytes.
 const INFO_FRAME_LEN_MAX: usize = 4096;
 
@@ -114,15 +116,24 @@ fn open_mpeg_audio(source: &Source, _: &Options) -> Result<Arc<dyn Recording>, E
     scan::open(MpegAudioFile { raw, header })
 }
 
-/// The duration by the info frame that stands at `at`, if one does.
+/// The duration by the info frame that stands at `at`, if one does and tells of all that is in the file: files are cut,
+/// appended to each other, or still growing.
 fn told_duration(source: &Source, at: u64) -> Result<Option<MediaTime>, Error> {
     let mut frame = [0; INFO_FRAME_LEN_MAX];
     let filled = source.read_at(&mut frame, at, "the first frame")?;
-    let header = frame[..filled].first_chunk::<HEADER_LEN>().and_then(|bytes| FrameHeader::parse(*bytes));
-    let count = header.and_then(|header| info_of(&header, &frame[..filled]).flatten().zip(Some(header)));
-    Ok(count.map(|(count, header)| {
-        MediaTime::from_ticks(i64::from(count) * i64::from(header.sample_count()), header.sample_rate)
-    }))
+    let file_len = source.len()?;
+    let frame = &frame[..filled];
+    let Some(header) = frame.first_chunk().and_then(|bytes: &[u8; HEADER_LEN]| FrameHeader::parse(*bytes)) else {
+        return Ok(None);
+    };
+    let Some(InfoFrame { frame_count: Some(frame_count), byte_count: Some(byte_count) }) =
+        InfoFrame::parse(&header, frame)
+    else {
+        return Ok(None);
+    };
+    let tells_all = (at + u64::from(byte_count)..=at + u64::from(byte_count) + END_TAGS_LEN_MAX).contains(&file_len);
+    let ticks = i64::from(frame_count) * i64::from(header.sample_count());
+    Ok(tells_all.then(|| MediaTime::from_ticks(ticks, header.sample_rate)))
 }
 
 /// A raw stream whose duration its first frame may tell.
