@@ -92,11 +92,24 @@ pub const FILES: &[File] = &[
     file("pcm.mkv", "Matroska", &["PCM"], Bytes, &[TONE_8K, "-c:a pcm_s16le"]),
     file("plain.264", "raw H.264", &["H.264"], Sizes, &[PICTURE, H264]),
     file("plain.265", "raw H.265", &["H.265"], Sizes, &[PICTURE, H265]),
+    // Transport streams.
+    file("h264_aac.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC]),
+    file("h265_ac3.m2ts", "MPEG-TS", &["H.265", "AC-3"], Packets, &[PICTURE, TONE, H265, AC3]),
+    file("mpeg2_mp2.ts", "MPEG-TS", &["MPEG-2 video", "MP2"], Packets, &[PICTURE, TONE, MPEG2, MP2]),
+    file("mpeg1_mp3.ts", "MPEG-TS", &["MPEG-1 video", "MP3"], Packets, &[PICTURE, TONE, MPEG1, MP3]),
+    file("mpeg4_eac3.ts", "MPEG-TS", &["MPEG-4 part 2", "E-AC-3"], Packets, &[PICTURE, TONE, MPEG4, EAC3]),
+    file("h264_latm.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC, "-mpegts_flags latm"]),
+    file("opus.ts", "MPEG-TS", &["Opus"], Nothing, &[TONE, OPUS]),
     // Flash.
     file("h264_aac.flv", "FLV", &["H.264", "AAC"], Packets, &[PICTURE, TONE, H264, AAC]),
     file("mp3.flv", "FLV", &["MP3"], Packets, &[TONE, "-ar 44100", MP3]),
     file("mulaw.flv", "FLV", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
     file("alaw.flv", "FLV", &["G.711 A-law"], Bytes, &[TONE_8K, "-c:a pcm_alaw"]),
+    // Ogg.
+    // ffprobe sees a gap behind the first blocks of Vorbis, which its encoder did not leave.
+    file("theora_vorbis.ogv", "Ogg", &["Theora", "Vorbis"], Sizes, &[PICTURE, TONE, "-c:v libtheora -g 25", VORBIS]),
+    file("opus.opus", "Ogg", &["Opus"], Packets, &[TONE, OPUS]),
+    file("flac.oga", "Ogg", &["FLAC"], Packets, &[TONE, FLAC]),
     // Codecs of the web, alone.
     file("vp8.ivf", "IVF", &["VP8"], Packets, &[PICTURE, VP8]),
     file("vp9.ivf", "IVF", &["VP9"], Packets, &[PICTURE, VP9]),
@@ -121,7 +134,20 @@ pub const FILES: &[File] = &[
     file("plain.g722", "raw G.722", &["G.722"], Bytes, &[TONE, "-ar 16000 -c:a g722"]),
     file("plain.g726", "raw G.726", &["G.726"], Bytes, &[TONE_8K, "-c:a g726 -f g726"]),
     file("plain.g726le", "raw G.726 LE", &["G.726"], Bytes, &[TONE_8K, "-c:a g726le -f g726le"]),
+    file("plain.flac", "FLAC", &["FLAC"], Packets, &[TONE, FLAC]),
     // Pictures alone.
+    file("plain.mjpeg", "raw Motion JPEG", &["Motion JPEG"], Sizes, &[PICTURE, JPEG]),
+    file(
+        "plain.dv",
+        "DV",
+        &["DV"],
+        Packets,
+        &[
+            "-f lavfi -i testsrc2=size=720x576:rate=25:duration=4",
+            TONE,
+            "-c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le -ac 2",
+        ],
+    ),
     file("mpeg1.m1v", "MPEG video", &["MPEG-1 video"], Sizes, &[PICTURE, MPEG1]),
     file("mpeg2.m2v", "MPEG video", &["MPEG-2 video"], Sizes, &[PICTURE, MPEG2]),
     file("mpeg4.m4e", "MPEG-4 video", &["MPEG-4 part 2"], Sizes, &[PICTURE, MPEG4, "-f m4v"]),

@@ -2,7 +2,10 @@
 
 mod audio;
 mod av1;
+mod blocks;
 mod depacketise;
+mod jpeg;
+mod speech;
 mod vpx;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};

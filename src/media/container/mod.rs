@@ -8,6 +8,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
 mod ogg;
@@ -21,6 +22,7 @@ pub mod units;
 mod wav;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::growing::Growing;
 use super::io::Source;
@@ -60,11 +62,13 @@ pub enum Sniff {
 pub struct Options {
     /// Pictures a second of raw video that does not tell its own rate.
     pub frame_rate_default: f64,
+    /// A file that nothing was added to for so long is complete. Zero: all are.
+    pub growing_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0 }
+        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
     }
 }
 
@@ -72,6 +76,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    mpeg_ts::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
     ivf::CONTAINER,
