@@ -139,6 +139,12 @@ impl Framer for LatmFramer {
     fn codec(&self) -> Option<Codec> {
         self.first.clone().map(Codec::Aac)
     }
+
+    fn prime(&mut self, codec: &Codec) {
+        if let Codec::Aac(config) = codec {
+            self.first = Some(config.clone());
+        }
+    }
 }
 
 /// StreamMuxConfig() (section 1.7.3.1).
