@@ -265,6 +265,7 @@ impl Framer for Mpeg4VisualFramer {
         self.is_finished = false;
         // What is left of a VOP is no further damage.
         self.is_skipping = true;
+        self.is_finished = false;
     }
 
     fn start(&mut self, time: MediaTime) {
