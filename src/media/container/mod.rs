@@ -14,6 +14,7 @@ mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
 mod ogg;
+mod packet_sound;
 mod raw_audio;
 mod raw_dv;
 mod raw_speech;

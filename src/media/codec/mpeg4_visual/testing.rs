@@ -16,7 +16,7 @@ impl Written {
 
     fn behind(mut self, start: [u8; 4]) -> Vec<u8> {
         self.bits.push(false);
-        while self.bits.len() % 8 != 0 {
+        while !self.bits.len().is_multiple_of(8) {
             self.bits.push(true);
         }
         let byte = |bits: &[bool]| bits.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit));

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `packets`, `pes` | the walk from packet to packet, and their headers |
 //! | `program_map`, `streams` | which streams there are, and what they are coded in |
-//! | `sound` | sound that has no frames of its own |
+//! | `sound` | the PCM of DVDs |
 //! | `timeline` | time stamps into the time of the recording |
 //! | `survey` | what opening a file looks at |
 //! | `scanner` | samples of all tracks, from any place |
@@ -32,12 +32,8 @@ use crate::media::{Error, Recording};
 use scanner::{Layout, PsScanner};
 
 /// The line in the table of containers.
-pub const CONTAINER: Container = Container {
-    name: NAME,
-    suffixes: &["mpg", "mpeg", "vob", "ps", "m2p", "evo", "mod", "tod", "dat", "mp4"],
-    sniff,
-    open,
-};
+pub const CONTAINER: Container =
+    Container { name: NAME, suffixes: &["mpg", "mpeg", "vob", "ps", "m2p", "evo", "mod", "tod", "dat"], sniff, open };
 
 const NAME: &str = "MPEG-PS";
 /// What a file of a Hikvision recorder begins with.

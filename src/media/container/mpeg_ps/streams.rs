@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::packets::{AUDIO, EXTENDED, PRIVATE_1, VIDEO};
 use super::program_map::ProgramMap;
-use super::sound::{Blocks, DvdSound};
+use super::sound::DvdSound;
 use crate::media::Codec;
 use crate::media::codec::aac::{AdtsFramer, LatmFramer};
 use crate::media::codec::ac3::Ac3Framer;
@@ -13,6 +13,7 @@ use crate::media::codec::mpeg_video::{self, MpegVideoFramer};
 use crate::media::codec::mpeg4_visual::{self, Mpeg4VisualFramer};
 use crate::media::codec::nal::split_start_codes;
 use crate::media::codec::{G711Config, h264, h265};
+use crate::media::container::packet_sound::Blocks;
 use crate::media::scan::{Framer, NalFramer};
 
 /// Which elementary stream a packet belongs to: its stream_id, and within private_stream_1 of a DVD the first byte of
@@ -100,7 +101,7 @@ impl Kind {
     pub fn framer(self, codec: Option<&Codec>) -> Option<Box<dyn Framer>> {
         let g711 = |codec: fn(G711Config) -> Codec, known: Option<&Codec>| {
             let codec = known.cloned().unwrap_or(codec(G711Config { sample_rate: G711_RATE, channels: 1 }));
-            Box::new(Blocks::of_g711(codec))
+            Box::new(Blocks::of_frames(codec))
         };
         let mut framer: Box<dyn Framer> = match self {
             Self::MpegVideo => MpegVideoFramer::boxed(),
@@ -113,7 +114,7 @@ impl Kind {
             Self::Ac3 => Box::new(Ac3Framer::new()),
             Self::Pcma => g711(Codec::Pcma, codec),
             Self::Pcmu => g711(Codec::Pcmu, codec),
-            Self::DvdSound(sound) => Box::new(Blocks::of_dvd(sound)),
+            Self::DvdSound(sound) => Box::new(sound.blocks()),
             Self::Unsupported(_) => return None,
         };
         if let Some(codec) = codec {
