@@ -5,6 +5,7 @@ mod av1;
 mod blocks;
 mod depacketise;
 mod jpeg;
+mod mpeg_video;
 mod speech;
 mod vpx;
 mod xiph;

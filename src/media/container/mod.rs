@@ -2,6 +2,7 @@
 
 mod amr_file;
 mod annexb;
+mod dhav;
 mod flac;
 mod flv;
 mod ivf;
@@ -90,6 +91,7 @@ pub const CONTAINERS: &[Container] = &[
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
     mpeg_ps::CONTAINER,
+    dhav::CONTAINER,
     mpeg4_es::CONTAINER,
     raw_audio::MPEG_AUDIO,
     raw_audio::ADTS,
