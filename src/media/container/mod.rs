@@ -9,6 +9,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ps;
 mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
@@ -87,6 +88,7 @@ pub const CONTAINERS: &[Container] = &[
     flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
+    mpeg_ps::CONTAINER,
     mpeg4_es::CONTAINER,
     raw_audio::MPEG_AUDIO,
     raw_audio::ADTS,
