@@ -1,6 +1,7 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
 mod annexb;
+mod avi;
 mod flv;
 pub mod matroska;
 pub mod mp4;
@@ -63,6 +64,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    avi::CONTAINER,
     flv::CONTAINER,
     wav::CONTAINER,
     annexb::H264,

@@ -64,8 +64,11 @@ fn open_bytes(bytes: &[u8]) -> FlvFormat {
     FlvFormat::open(&source(bytes)).unwrap()
 }
 
-/// All samples from an entry on, as track, presentation time in ms, decoding time in ms, key, last byte; and damage.
-fn read(format: &FlvFormat, entry: Entry) -> (Vec<(usize, i64, i64, bool, u8)>, Vec<String>) {
+/// Track, presentation and decoding time in milliseconds, key, last byte of a sample.
+type Seen = (usize, i64, i64, bool, u8);
+
+/// All samples from an entry on, and damage.
+fn read(format: &FlvFormat, entry: Entry) -> (Vec<Seen>, Vec<String>) {
     let mut scanner = format.scan(entry);
     let (mut samples, mut damage) = (Vec::new(), Vec::new());
     let mut sample = Sample::default();
