@@ -3,9 +3,10 @@
 //! Never a memory map: recorders truncate and rotate files while we serve them, and a page that has gone kills the
 //! process. A short read is just an error.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::Error;
 
@@ -13,12 +14,40 @@ use super::Error;
 #[derive(Debug, Clone)]
 pub struct Source {
     file: Arc<File>,
+    growing_timeout: Duration,
 }
 
 impl Source {
-    /// Reads from `file`, which should be a regular one.
+    /// Reads from `file`, which should be a regular one. It is taken to be complete; see [`Self::growing`].
     pub fn new(file: File) -> Self {
-        Self { file: Arc::new(file) }
+        Self { file: Arc::new(file), growing_timeout: Duration::ZERO }
+    }
+
+    /// The file may be one that a recorder still writes: it is complete when nothing was added for `timeout`.
+    #[must_use]
+    pub fn growing(self, timeout: Duration) -> Self {
+        Self { growing_timeout: timeout, ..self }
+    }
+
+    /// Whether more may come: the file has changed within the timeout. This is the only place where reading looks at
+    /// a clock, and it is the one that the file's own time of change was taken from. A time that lies further ahead
+    /// than the timeout comes from elsewhere and says nothing.
+    pub fn is_growing(&self) -> bool {
+        if self.growing_timeout.is_zero() {
+            return false;
+        }
+        let Ok(modified) = self.file.metadata().and_then(|metadata| metadata.modified()) else { return false };
+        let now = SystemTime::now();
+        let apart = now.duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
+        apart < self.growing_timeout
+    }
+
+    /// What the system tells of the file.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn metadata(&self) -> std::io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Its length now, in bytes; it may be growing.
@@ -145,6 +174,22 @@ mod tests {
         let mut window = Window::new(source(&bytes), 16);
         for (at, len) in [(0, 4), (14, 4), (200, 40), (3, 1), (252, 4)] {
             assert_eq!(window.bytes(at, len, "test").unwrap(), &bytes[at as usize..at as usize + len]);
+        }
+    }
+
+    #[test]
+    fn a_file_grows_until_it_has_not_changed_for_a_while() {
+        let source = |seconds_ago: i64| {
+            let file = tempfile::tempfile().unwrap();
+            let ago = Duration::from_secs(seconds_ago.unsigned_abs());
+            let now = SystemTime::now();
+            file.set_modified(if seconds_ago < 0 { now + ago } else { now - ago }).unwrap();
+            Source::new(file)
+        };
+        for (seconds_ago, is_growing) in [(0, true), (50, true), (70, false), (-50, true), (-7000, false)] {
+            let source = source(seconds_ago);
+            assert_eq!(source.clone().growing(Duration::from_secs(60)).is_growing(), is_growing, "{seconds_ago} s");
+            assert!(!source.is_growing(), "without a timeout a file is complete");
         }
     }
 

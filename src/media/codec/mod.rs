@@ -50,7 +50,7 @@ pub use opus::OpusConfig;
 pub use pcm::{G711Config, PcmConfig, PcmFormat};
 pub use text::{MetadataConfig, TextConfig};
 pub use vpx::VpxConfig;
-pub use xiph::{TheoraConfig, VorbisConfig};
+pub use xiph::{TheoraConfig, VorbisConfig, XiphHeaders};
 
 /// What a track is coded in, with what a decoder must know before the first sample.
 ///

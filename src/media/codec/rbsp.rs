@@ -151,12 +151,19 @@ pub(crate) mod tests {
             self.ue(if value > 0 { 2 * value.unsigned_abs() - 1 } else { 2 * value.unsigned_abs() })
         }
 
-        pub fn nal(mut self, header: &[u8]) -> Vec<u8> {
+        /// The bits as they are, with a stop bit behind them.
+        pub fn bytes(mut self) -> Vec<u8> {
             self.bits.push(true);
+            let byte =
+                |bits: &[bool]| bits.iter().rev().enumerate().fold(0, |byte, (i, bit)| byte | u8::from(*bit) << i);
+            self.bits.resize(self.bits.len().next_multiple_of(8), false);
+            self.bits.chunks(8).map(byte).collect()
+        }
+
+        pub fn nal(self, header: &[u8]) -> Vec<u8> {
             let mut nal = header.to_vec();
             let mut zeros = 0;
-            for byte in self.bits.chunks(8) {
-                let byte = byte.iter().enumerate().fold(0, |byte, (i, bit)| byte | u8::from(*bit) << (7 - i));
+            for byte in self.bytes() {
                 if zeros == 2 && byte <= 3 {
                     nal.push(3);
                     zeros = 0;

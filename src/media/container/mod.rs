@@ -1,20 +1,31 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod amr_file;
 mod annexb;
 mod avi;
 mod flv;
+mod ivf;
 pub mod matroska;
+mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ts;
 mod mpeg_video_es;
+mod obu;
+mod ogg;
 mod raw_audio;
+mod raw_dv;
 mod raw_speech;
 pub mod riff;
+#[cfg(test)]
+mod testing;
 pub mod units;
 mod wav;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::growing::Growing;
 use super::io::Source;
 use super::{Error, Recording};
 
@@ -52,11 +63,13 @@ pub enum Sniff {
 pub struct Options {
     /// Pictures a second of raw video that does not tell its own rate.
     pub frame_rate_default: f64,
+    /// A file that nothing was added to for so long is complete. Zero: all are.
+    pub growing_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0 }
+        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
     }
 }
 
@@ -65,20 +78,28 @@ pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
     avi::CONTAINER,
+    mpeg_ts::CONTAINER,
     flv::CONTAINER,
+    ogg::CONTAINER,
+    ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    obu::CONTAINER,
+    mpeg_video_es::CONTAINER,
+    mpeg4_es::CONTAINER,
+    raw_audio::MPEG_AUDIO,
+    raw_audio::ADTS,
+    raw_audio::LOAS,
+    raw_audio::AC3,
+    amr_file::CONTAINER,
+    mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
     raw_speech::A_LAW,
     raw_speech::MU_LAW,
     raw_speech::G722,
     raw_speech::G726,
     raw_speech::G726_LE,
-    raw_audio::MPEG_AUDIO,
-    raw_audio::ADTS,
-    raw_audio::AC3,
-    mpeg_video_es::CONTAINER,
-    mpeg4_es::CONTAINER,
 ];
 
 /// Opens the recording in `source`. `name` is the file's name, for its suffix.
@@ -97,7 +118,13 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         .max_by_key(|(sniff, suffix_fits, _)| (*sniff, *suffix_fits))
         .map(|(_, _, container)| container)
         .ok_or(Error::Unrecognised)?;
-    (container.open)(source, options)
+    let len = source.len()?;
+    let recording = (container.open)(source, options)?;
+    recording.attach(source)?;
+    if recording.grows_by_opening() && source.is_growing() {
+        return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
+    }
+    Ok(recording)
 }
 
 /// What follows the last dot of a file name, in lower case.

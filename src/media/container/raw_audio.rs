@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Container, Options, Sniff};
-use crate::media::codec::aac::AdtsFramer;
+use crate::media::codec::aac::{AdtsFramer, LatmFramer};
 use crate::media::codec::ac3::Ac3Framer;
 use crate::media::codec::mpeg_audio::{FrameHeader, HEADER_LEN, MpegAudioFramer, info_of};
 use crate::media::codec::tags;
@@ -29,6 +29,14 @@ pub const ADTS: Container = Container {
     open: |source, _| open(source, "ADTS", adts),
 };
 
+/// AAC in LATM within LOAS.
+pub const LOAS: Container = Container {
+    name: "LOAS",
+    suffixes: &["latm", "loas"],
+    sniff: |head| sniff(head, latm),
+    open: |source, _| open(source, "LOAS", latm),
+};
+
 /// AC-3 and E-AC-3.
 pub const AC3: Container = Container {
     name: "AC-3",
@@ -50,6 +58,10 @@ fn mpeg_audio() -> Box<dyn Framer> {
 
 fn adts() -> Box<dyn Framer> {
     Box::new(AdtsFramer::new())
+}
+
+fn latm() -> Box<dyn Framer> {
+    Box::new(LatmFramer::new())
 }
 
 fn ac3() -> Box<dyn Framer> {

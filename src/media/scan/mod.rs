@@ -7,9 +7,17 @@
 
 mod buffer;
 mod framer;
+mod index;
+mod interleave;
+mod kept;
 mod nal;
 mod raw;
+mod reader;
 mod recording;
+mod search;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 use std::sync::Arc;
 

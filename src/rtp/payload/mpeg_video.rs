@@ -232,4 +232,85 @@ impl Packer<'_, '_, '_> {
 mod tests {
     use super::super::testing::{packets, sample_of};
     use super::*;
+
+    /// temporal_reference 5, I; and with vectors, B: full_pel_forward 0, forward_f_code 3, full_pel_backward 1,
+    /// backward_f_code 2.
+    const I_PICTURE: [u8; 8] = [0, 0, 1, 0, 0x01, 0x4f, 0xff, 0xf8];
+    const B_PICTURE: [u8; 10] = [0, 0, 1, 0, 0x01, 0x5f, 0xff, 0xf9, 0xd0, 0];
+
+    fn slice(number: u8, len: usize) -> Vec<u8> {
+        [&[0, 0, 1, number][..], &vec![0x11 * number; len - 4]].concat()
+    }
+
+    fn payloader(headers: &[u8]) -> MpegVideo {
+        MpegVideo::new(&MpegVideoConfig { is_mpeg2: false, size: None, headers: headers.to_vec() })
+    }
+
+    /// A packet without marker (`-`) or with (`M`), of bytes that are written apart.
+    fn packet(marker: char, payload: &str) -> String {
+        format!("{marker}+0 {}", payload.replace(' ', ""))
+    }
+
+    #[test]
+    fn headers_and_whole_slices_share_packets_and_the_last_has_the_marker() {
+        let sample = sample_of([&B_PICTURE[..], &slice(1, 6), &slice(2, 6), &slice(3, 6)].concat());
+        assert_eq!(
+            packets(&mut payloader(&[]), &sample, 30),
+            [
+                packet('-', "00051ba3 00000100015ffff9d000 000001011111 000001022222"),
+                packet('M', "00051ba3 000001033333"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_slice_is_split_and_no_other_follows_its_end_in_a_packet() {
+        let sample = sample_of([&I_PICTURE[..], &slice(1, 20), &slice(2, 5)].concat());
+        assert_eq!(
+            packets(&mut payloader(&[]), &sample, 20),
+            [
+                packet('-', "00051100 00000100014ffff8 0000010111111111"),
+                packet('-', "00050900 111111111111111111111111"),
+                packet('M', "00051900 0000010222"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sequence_a_group_and_a_picture_begin_packets_or_follow_one_another() {
+        let sequence = [0, 0, 1, 0xb3, 0x16, 0x01, 0x20, 0x13];
+        let group = [0, 0, 1, 0xb8, 0, 8, 0, 0];
+        let all = |parts: &[&[u8]]| sample_of(parts.concat());
+        let starts = |sample: &Sample| -> Vec<(String, String)> {
+            packets(&mut payloader(&[]), sample, 100)
+                .iter()
+                .map(|packet| (packet[4..12].to_owned(), packet[12..20].to_owned()))
+                .collect()
+        };
+        let (one, first) = (slice(1, 9), |header: &str, code: &str| (header.to_owned(), code.to_owned()));
+        assert_eq!(starts(&all(&[&sequence, &group, &I_PICTURE, &one])), [first("00053900", "000001b3")]);
+        assert_eq!(
+            starts(&all(&[&sequence, &I_PICTURE, &one])),
+            [first("00052100", "000001b3"), first("00051900", "00000100")]
+        );
+        // Both fields of a frame.
+        assert_eq!(
+            starts(&all(&[&I_PICTURE, &one, &B_PICTURE, &one])),
+            [first("00051900", "00000100"), first("00051ba3", "00000100")]
+        );
+    }
+
+    #[test]
+    fn a_key_frame_without_sequence_header_gets_the_one_of_the_track_or_the_last_of_the_stream() {
+        let headers = [0, 0, 1, 0xb3, 0x16, 0x01, 0x20, 0x13];
+        let mut payloader = payloader(&headers);
+        let picture = sample_of([&I_PICTURE[..], &slice(1, 5)].concat());
+        let key = Sample { is_sync: true, ..picture.clone() };
+        let bare = "M+0 0005190000000100014ffff80000010111";
+        assert_eq!(packets(&mut payloader, &picture, 100), [bare]);
+        assert_eq!(packets(&mut payloader, &key, 100), ["-+0 00052100000001b316012013", bare]);
+        let changed = sample_of([&[0, 0, 1, 0xb3, 0x0a, 0x00, 0x78, 0x13][..], &I_PICTURE, &slice(1, 5)].concat());
+        assert_eq!(packets(&mut payloader, &changed, 100).len(), 2);
+        assert_eq!(packets(&mut payloader, &key, 100), ["-+0 00052100000001b30a007813", bare]);
+    }
 }

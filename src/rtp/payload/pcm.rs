@@ -87,13 +87,9 @@ impl Linear {
 }
 
 impl Payloader for Linear {
-    /// RFC 3551 table 4: L16 of 44.1 kHz.
     fn static_payload_type(&self) -> Option<u8> {
-        match (self.values().wire_len, self.config.sample_rate, self.config.channels) {
-            (2, 44_100, 2) => Some(10),
-            (2, 44_100, 1) => Some(11),
-            _ => None,
-        }
+        let is_l16 = self.values().wire_len == 2;
+        l16_payload_type(self.config.sample_rate, self.config.channels).filter(|_| is_l16)
     }
 
     fn rtpmap(&self) -> String {
@@ -116,39 +112,50 @@ impl Payloader for Linear {
     }
 }
 
+/// RFC 3551 table 4: L16 of 44.1 kHz.
+pub(super) fn l16_payload_type(sample_rate: u32, channels: u16) -> Option<u8> {
+    match (sample_rate, channels) {
+        (44_100, 2) => Some(10),
+        (44_100, 1) => Some(11),
+        _ => None,
+    }
+}
+
 /// One channel is what a missing number means (RFC 4566 section 6).
-fn rtpmap(name: &str, sample_rate: u32, channels: u16) -> String {
+pub(super) fn rtpmap(name: &str, sample_rate: u32, channels: u16) -> String {
     if channels <= 1 { format!("{name}/{sample_rate}") } else { format!("{name}/{sample_rate}/{channels}") }
 }
 
 /// Makes as many values of the second kind as there are of the first.
-type Convert = fn(&[u8], &mut [u8]);
+pub(super) type Convert = fn(&[u8], &mut [u8]);
 
 /// How values stand in the file, and how they go out.
-struct Values {
+pub(super) struct Values {
     /// Bytes of a value in the file.
-    file_len: usize,
+    pub file_len: usize,
     /// Bytes of a value in a packet.
-    wire_len: usize,
+    pub wire_len: usize,
     /// Bytes of a frame in the file.
-    frame_len: usize,
+    pub frame_len: usize,
+    /// Ticks of the RTP clock that a frame lasts.
+    pub ticks: u32,
     /// From the one to the other; `None` where they are the same.
-    convert: Option<Convert>,
+    pub convert: Option<Convert>,
 }
 
 impl Values {
-    fn as_they_are(len: usize) -> Self {
-        Self { file_len: len, wire_len: len, frame_len: len, convert: None }
+    pub fn as_they_are(len: usize) -> Self {
+        Self { file_len: len, wire_len: len, frame_len: len, ticks: 1, convert: None }
     }
 
-    fn converted(file_len: usize, wire_len: usize, convert: Convert) -> Self {
-        Self { file_len, wire_len, frame_len: file_len, convert: Some(convert) }
+    pub fn converted(file_len: usize, wire_len: usize, convert: Convert) -> Self {
+        Self { file_len, wire_len, frame_len: file_len, ticks: 1, convert: Some(convert) }
     }
 }
 
 /// A frame of more channels than a packet has room for goes out unsplit. What is less than a frame at the end is not.
-fn packetize(sample: &Sample, values: Values, out: &mut PacketWriter<'_>) {
-    let Values { file_len, wire_len, frame_len, convert } = values;
+pub(super) fn packetize(sample: &Sample, values: Values, out: &mut PacketWriter<'_>) {
+    let Values { file_len, wire_len, frame_len, ticks, convert } = values;
     let frames = (out.payload_max() / (frame_len / file_len * wire_len)).max(1);
     let whole_len = sample.data.len() - sample.data.len() % frame_len;
     let mut position = 0;
@@ -163,13 +170,17 @@ fn packetize(sample: &Sample, values: Values, out: &mut PacketWriter<'_>) {
             }
         }
         out.finish_unsplit(false);
-        out.advance(((end - position) / frame_len) as u32);
+        out.advance(((end - position) / frame_len) as u32 * ticks);
         position = end;
     }
 }
 
 /// Converts value by value. Generic, so that the compiler makes a loop of vector instructions of each use.
-fn each<const FROM: usize, const TO: usize>(from: &[u8], to: &mut [u8], convert: impl Fn([u8; FROM]) -> [u8; TO]) {
+pub(super) fn each<const FROM: usize, const TO: usize>(
+    from: &[u8],
+    to: &mut [u8],
+    convert: impl Fn([u8; FROM]) -> [u8; TO],
+) {
     for (from, to) in from.as_chunks().0.iter().zip(to.as_chunks_mut().0) {
         *to = convert(*from);
     }

@@ -1,10 +1,14 @@
 //! AAC: the AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1). Streams of it are cut into access units in
-//! [`adts`].
+//! [`adts`] and [`latm`].
 
 pub mod adts;
+pub mod latm;
 mod pce;
+#[cfg(test)]
+mod stream_tests;
 
 pub use adts::AdtsFramer;
+pub use latm::LatmFramer;
 
 use crate::media::Error;
 
@@ -35,10 +39,21 @@ impl AacConfig {
     /// When it is cut off or names no sample rate.
     pub fn parse(asc: &[u8], at: u64) -> Result<Self, Error> {
         let mut bits = Bits { bytes: asc, position: 0 };
-        Self::read(&mut bits, asc).ok_or_else(|| Error::malformed("AudioSpecificConfig", at))
+        let config = Self::read(&mut bits).ok_or_else(|| Error::malformed("AudioSpecificConfig", at))?;
+        Ok(Self { asc: asc.to_vec(), ..config })
     }
 
-    fn read(bits: &mut Bits<'_>, asc: &[u8]) -> Option<Self> {
+    /// Reads one that stands in the midst of other bits, of a kind whose end can be found.
+    fn read_within(bits: &mut Bits<'_>) -> Option<Self> {
+        let mut start = Bits { ..*bits };
+        let config = Self::read(bits)?;
+        let mut asc = Vec::new();
+        start.copy(bits.position - start.position, &mut asc)?;
+        is_general_audio(config.object_type).then_some(Self { asc, ..config })
+    }
+
+    /// Reads up to the end of GASpecificConfig() (section 4.4.1), as far as there is one; `asc` is left empty.
+    fn read(bits: &mut Bits<'_>) -> Option<Self> {
         let mut object_type = bits.object_type()?;
         let mut sample_rate = bits.sample_rate()?;
         let channel_configuration = bits.take(4)?;
@@ -50,13 +65,19 @@ impl AacConfig {
             sample_rate = 48_000;
         }
         let frame_len = if bits.take(1) == Some(1) { 960 } else { 1024 };
-        let channels = match channel_configuration {
+        let mut channels = match channel_configuration {
             7 | 12 | 14 => 8,
             11 => 7,
             1..=6 => channel_configuration as u8,
             _ => 0,
         };
-        Some(Self { asc: asc.to_vec(), object_type: object_type as u8, sample_rate, channels, frame_len })
+        let object_type = object_type as u8;
+        if is_general_audio(object_type) {
+            // What is cut off here, decoders take for zeros.
+            let has_pce = channel_configuration == 0;
+            channels = read_general_audio(bits, object_type, has_pce).flatten().unwrap_or(channels);
+        }
+        Some(Self { asc: Vec::new(), object_type, sample_rate, channels, frame_len })
     }
 
     /// The config of AAC with the given `object_type`, `sample_rate` in Hz and channel configuration, as an ADTS
@@ -81,6 +102,33 @@ impl AacConfig {
     }
 }
 
+/// Whether GASpecificConfig() belongs to this audio object type.
+fn is_general_audio(object_type: u8) -> bool {
+    matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=23)
+}
+
+/// What follows frameLengthFlag in GASpecificConfig(); the channels of a program config element, if it has one.
+fn read_general_audio(bits: &mut Bits<'_>, object_type: u8, has_pce: bool) -> Option<Option<u8>> {
+    let depends_on_core_coder = bits.take(1)? == 1;
+    if depends_on_core_coder {
+        bits.take(14)?; // coreCoderDelay
+    }
+    let has_extension = bits.take(1)? == 1;
+    let channels = if has_pce { Some(pce::read(bits)?) } else { None };
+    if matches!(object_type, 6 | 20) {
+        bits.take(3)?; // layerNr
+    }
+    if has_extension {
+        match object_type {
+            22 => bits.take(5 + 11)?,
+            17 | 19 | 20 | 23 => bits.take(3)?,
+            _ => 0,
+        };
+        bits.take(1)?; // extensionFlag3
+    }
+    Some(channels)
+}
+
 /// A cursor over bits.
 struct Bits<'a> {
     bytes: &'a [u8],
@@ -101,6 +149,25 @@ impl Bits<'_> {
             self.position += 1;
         }
         Some(value)
+    }
+
+    /// Appends `count` bits to `out`, the last byte filled up with zeros.
+    fn copy(&mut self, count: usize, out: &mut Vec<u8>) -> Option<()> {
+        if count > 8 * self.bytes.len() - self.position {
+            return None;
+        }
+        let shift = self.position % 8;
+        let at = self.position / 8;
+        let len = count.div_ceil(8);
+        out.extend((at..at + len).map(|index| {
+            let next = self.bytes.get(index + 1).copied().unwrap_or(0);
+            (u16::from_be_bytes([self.bytes[index], next]) >> (8 - shift)) as u8
+        }));
+        if let (Some(last), used @ 1..) = (out.last_mut(), count % 8) {
+            *last &= 0xff << (8 - used);
+        }
+        self.position += count;
+        Some(())
     }
 
     fn object_type(&mut self) -> Option<u32> {

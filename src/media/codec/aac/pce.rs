@@ -26,6 +26,11 @@ pub fn config_with_pce(config: AacConfig, access_unit: &[u8]) -> AacConfig {
     }
 }
 
+/// Reads a program config element and returns how many channels it has.
+pub fn read(bits: &mut Bits<'_>) -> Option<u8> {
+    copy(bits, &mut Writer::default())
+}
+
 /// Copies an element from one place to another, whose byte alignments differ.
 fn copy(bits: &mut Bits<'_>, out: &mut Writer) -> Option<u8> {
     let mut field = |count: usize| {

@@ -45,22 +45,6 @@ impl NalFramer {
         Self::new(NalCodec::H265)
     }
 
-    /// For a stream whose parameter sets are known beforehand, from its start or from a header, so that reading can
-    /// begin anywhere; `None` for other codecs than these two.
-    pub fn with_config(codec: &Codec) -> Option<Self> {
-        let mut framer = match codec {
-            Codec::H264(_) => Self::h264(),
-            Codec::H265(_) => Self::h265(),
-            _ => return None,
-        };
-        framer.parser.sets = SetList::from_codec(codec);
-        framer.parser.has_pictures = true;
-        for nal in framer.parser.sets.iter() {
-            framer.parser.tracker.push(nal);
-        }
-        Some(framer)
-    }
-
     fn new(codec: NalCodec) -> Self {
         Self { parser: Parser::new(codec), timing: Timing::default(), is_finished: false }
     }
@@ -95,6 +79,7 @@ impl Framer for NalFramer {
     }
 
     fn reset(&mut self) {
+        self.parser.close_whole(&mut self.timing);
         self.parser.reset();
         self.is_finished = false;
     }
@@ -105,6 +90,14 @@ impl Framer for NalFramer {
 
     fn codec(&self) -> Option<Codec> {
         self.parser.has_pictures.then(|| self.parser.sets.codec()).flatten()
+    }
+
+    fn prime(&mut self, codec: &Codec) {
+        if let Some(sets) = self.parser.sets.primed(codec) {
+            sets.iter().for_each(|nal| _ = self.parser.tracker.push(nal));
+            self.parser.sets = sets;
+            self.parser.has_pictures = true;
+        }
     }
 
     fn frame_rate(&self) -> Option<f64> {
@@ -239,6 +232,11 @@ impl Parser {
             self.sets.put(unit);
         }
         match role {
+            // A slice whose parameter sets are not there belongs to no picture, and what stands before it neither.
+            Role::Within if self.open.is_none() && self.tracker.is_slice(unit) => {
+                (self.next_at, self.has_sps) = (None, false);
+                false
+            }
             Role::Within => false,
             Role::Before => {
                 self.next_at.get_or_insert(nal.at);
@@ -287,6 +285,16 @@ impl Parser {
         let was_open = self.close(self.buffer.len(), timing);
         self.reset();
         if was_open { Progress::Unit } else { Progress::Starved }
+    }
+
+    /// Hands over the open access unit if what follows it has begun.
+    fn close_whole(&mut self, timing: &mut Timing) {
+        if let Some(nal) = self.nal.filter(|nal| !nal.is_told) {
+            self.tell(nal, self.buffer.len(), timing);
+        }
+        if let Some(end) = self.next_at {
+            self.close(end, timing);
+        }
     }
 
     fn reset(&mut self) {

@@ -240,13 +240,25 @@ fn a_stream_goes_on_after_its_end_was_told() {
 #[test]
 fn reading_can_begin_anywhere_when_the_parameter_sets_are_known() {
     let config = Codec::H264(H264Config { sps: vec![sps(0, true)], pps: vec![pps(0, false)] });
-    for (framer, expected) in [(NalFramer::h264(), vec![]), (NalFramer::with_config(&config).unwrap(), vec![(40, 40)])]
-    {
-        let mut framer = framer;
+    for (is_primed, expected) in [(false, vec![]), (true, vec![(40, 40)])] {
+        let mut framer = NalFramer::h264();
+        if is_primed {
+            framer.prime(&config);
+        }
         push(&mut framer, &p(2), 0, Some(40), None);
         framer.finish();
         assert_eq!(times(&mut framer), expected);
     }
+}
+
+#[test]
+fn pictures_before_the_first_parameter_sets_are_left_out_whole() {
+    let mut framer = NalFramer::h264();
+    push(&mut framer, &[p(2), p(4)].concat(), 0, Some(0), None);
+    push(&mut framer, &[key_frame(), p(2)].concat(), 188, Some(80), None);
+    framer.finish();
+    let found = drain(&mut framer);
+    assert_eq!(found.iter().map(|it| (it.0, it.1, it.3)).collect::<Vec<_>>()[0], (188, 80, key_frame().len()));
 }
 
 #[test]

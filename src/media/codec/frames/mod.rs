@@ -88,11 +88,7 @@ impl<S: Syntax> Frames<S> {
         self.buffer.clear();
         self.tag_len = 0;
         self.is_lost = true;
-    }
-
-    /// The syntax, which may have learnt from frames.
-    pub fn syntax_mut(&mut self) -> &mut S {
-        &mut self.syntax
+        self.is_finished = false;
     }
 
     /// All bytes that are held.
@@ -110,7 +106,7 @@ impl<S: Syntax> Frames<S> {
     ///
     /// # Errors
     /// When bytes are no frame, once for each stretch of them.
-    pub fn next(&mut self) -> Result<Option<Frame<S::Header>>, Error> {
+    pub fn find_next(&mut self) -> Result<Option<Frame<S::Header>>, Error> {
         loop {
             self.skip_tag();
             if self.buffer.is_empty() {
@@ -279,3 +275,8 @@ impl FrameClock {
         *self = Self { next: MediaTime::from_ticks(count, rate), count: Some((count, rate)) };
     }
 }
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
