@@ -82,6 +82,11 @@ impl Recording for Avi {
         &self.notes
     }
 
+    /// An index is written last.
+    fn grows_by_opening(&self) -> bool {
+        matches!(self.places, Places::Walk(_))
+    }
+
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error> {
         Ok(Box::new(AviReader::new(self)))
     }

@@ -11,7 +11,8 @@ use super::table::Tables;
 use super::walker::Data;
 use crate::media::codec::nal::split_either;
 use crate::media::codec::{
-    Codec, H263Config, H264Config, H265Config, Mpeg4VisualConfig, MpegVideoConfig, h263, h264, h265,
+    Av1Config, Codec, H263Config, H264Config, H265Config, JpegConfig, Mpeg4VisualConfig, MpegVideoConfig, dv, h263,
+    h264, h265, vpx,
 };
 use crate::media::io::{Source, Window};
 use crate::media::{Error, Note, Track};
@@ -21,6 +22,8 @@ use crate::time::MediaTime;
 const WINDOW_LEN: usize = 16 << 10;
 /// Without an index, batches of chunks that are looked at before the file is open; what is left is guessed.
 const BATCHES_MAX: usize = 3;
+/// A picture of JPEG is looked at so far, in bytes: its tables may stand behind those of an application.
+const JPEG_LEN_MAX: usize = 1 << 20;
 /// The first chunks of a stream that are looked at.
 const SURVEYED: usize = 100;
 
@@ -110,7 +113,8 @@ fn survey(source: &Source, places: &Places, stream_count: usize, stream: &mut St
     match stream.layout {
         Layout::Pictures { length_size, .. } => {
             for data in &data {
-                let mut head = vec![0; HEAD_LEN.min(data.len as usize)];
+                let len = if matches!(stream.codec, Codec::Jpeg(_)) { JPEG_LEN_MAX } else { HEAD_LEN };
+                let mut head = vec![0; len.min(data.len as usize)];
                 let filled = source.read_at(&mut head, data.at, "the start of a picture")?;
                 if complete(&mut stream.codec, &head[..filled], length_size) {
                     break;
@@ -176,6 +180,23 @@ fn complete(codec: &mut Codec, head: &[u8], length_size: usize) -> bool {
             Some(found) => *config = found,
             None => return false,
         },
+        Codec::Jpeg(config) => match JpegConfig::of_picture(head) {
+            Some(found) => *config = found,
+            None => return false,
+        },
+        Codec::Dv(config) => match dv::Profile::of(head) {
+            Some(profile) => *config = profile.config,
+            None => return false,
+        },
+        Codec::Av1(config) => match Av1Config::from_obus(head) {
+            Some(found) => *config = found,
+            None => return false,
+        },
+        Codec::Vp9(config) => {
+            let header = vpx::FrameHeader::vp9(head);
+            config.profile = header.map(|header| header.profile);
+            config.size = header.and_then(|header| header.size).or(config.size);
+        }
         Codec::H263(config) => {
             let size = h263::PictureHeader::parse(head).and_then(|header| header.size);
             *config = H263Config { size: size.or(config.size) };

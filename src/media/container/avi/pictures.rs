@@ -3,7 +3,7 @@
 
 use crate::media::codec::access_unit::{Output, Picture, Role};
 use crate::media::codec::nal::{find_start_code, split_either};
-use crate::media::codec::{Codec, h263, h264, h265, mpeg_video, mpeg4_visual};
+use crate::media::codec::{Codec, av1, h263, h264, h265, mpeg_video, mpeg4_visual, vpx};
 
 /// How many bytes of a picture are looked at: parameter sets and other headers, and the start of its first slice.
 pub const HEAD_LEN: usize = 4096;
@@ -152,26 +152,8 @@ fn is_plain_sync(codec: &Codec, head: &[u8]) -> Option<bool> {
         Codec::H263(_) => h263::PictureHeader::parse(head)?.is_intra,
         // RFC 6386 section 9.1: the lowest bit is 0 in key frames.
         Codec::Vp8(_) => first & 1 == 0,
-        Codec::Vp9(_) => is_vp9_key(first),
-        // A temporal unit where decoding can start has a sequence header (AV1 section 7.5).
-        Codec::Av1(_) => has_sequence_header(head),
+        Codec::Vp9(_) => vpx::FrameHeader::vp9(head)?.is_key,
+        Codec::Av1(_) => av1::is_key(head)?,
         _ => true,
     })
-}
-
-/// frame_marker 2, profile 2 (and 1 reserved where it is 3), show_existing_frame, frame_type (VP9 section 6.2).
-fn is_vp9_key(first: u8) -> bool {
-    let shift = if first >> 4 & 3 == 3 { 1 } else { 2 };
-    first >> 6 == 2 && first >> shift & 3 == 0
-}
-
-fn has_sequence_header(head: &[u8]) -> bool {
-    const SEQUENCE_HEADER: u8 = 1;
-    const TEMPORAL_DELIMITER: u8 = 2;
-    let obu_type = |header: &u8| header >> 3 & 15;
-    match head {
-        [first, 0, second, ..] if obu_type(first) == TEMPORAL_DELIMITER => obu_type(second) == SEQUENCE_HEADER,
-        [first, ..] => obu_type(first) == SEQUENCE_HEADER,
-        [] => false,
-    }
 }

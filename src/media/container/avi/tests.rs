@@ -70,7 +70,7 @@ type Data = (&'static [u8; 4], bool, Vec<u8>);
 /// `idx1` with offsets from the list's type, plus `base`.
 fn idx1(data: &[Data], base: u32) -> Vec<u8> {
     let mut entries = Vec::new();
-    let mut at = 4;
+    let mut at = 4_u32;
     for (id, is_key, bytes) in data {
         entries.extend_from_slice(&id[..]);
         entries.extend(le32(&[if *is_key { 0x10 } else { 0 }, at.wrapping_add(base), bytes.len() as u32]));
