@@ -3,6 +3,7 @@
 mod amr_file;
 mod annexb;
 mod avi;
+mod flac;
 mod flv;
 mod ivf;
 pub mod matroska;
@@ -85,6 +86,7 @@ pub const CONTAINERS: &[Container] = &[
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
     mpeg4_es::CONTAINER,
