@@ -2,6 +2,7 @@
 
 mod amr_file;
 mod annexb;
+mod avi;
 mod flac;
 mod flv;
 mod ivf;
@@ -78,6 +79,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    avi::CONTAINER,
     mpeg_ts::CONTAINER,
     mpeg_ps::CONTAINER,
     flv::CONTAINER,
