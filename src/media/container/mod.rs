@@ -79,9 +79,9 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
-    avi::CONTAINER,
     mpeg_ts::CONTAINER,
     mpeg_ps::CONTAINER,
+    avi::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
     ivf::CONTAINER,
