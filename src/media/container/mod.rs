@@ -2,6 +2,7 @@
 
 mod amr_file;
 mod annexb;
+mod flac;
 mod flv;
 mod ivf;
 pub mod matroska;
@@ -22,6 +23,7 @@ pub mod units;
 mod wav;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::growing::Growing;
 use super::io::Source;
@@ -61,11 +63,13 @@ pub enum Sniff {
 pub struct Options {
     /// Pictures a second of raw video that does not tell its own rate.
     pub frame_rate_default: f64,
+    /// A file that nothing was added to for so long is complete. Zero: all are.
+    pub growing_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0 }
+        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
     }
 }
 
@@ -80,6 +84,7 @@ pub const CONTAINERS: &[Container] = &[
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
     mpeg4_es::CONTAINER,

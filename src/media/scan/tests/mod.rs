@@ -294,7 +294,7 @@ fn a_large_file_without_stamps_is_known_once_it_has_been_read_in_the_background(
 fn what_was_found_out_is_as_good_when_the_file_is_opened_another_time() {
     let fake = large(Timing::Counted);
     let opened = fake.open();
-    let mut indexing = Arc::clone(&opened).indexing().unwrap();
+    let indexing = Arc::clone(&opened).indexing().unwrap();
     assert!(indexing.export().is_none(), "nothing is known yet");
     index(&opened);
     let kept = indexing.export().unwrap();
