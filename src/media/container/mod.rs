@@ -1,7 +1,9 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod aiff;
 mod amr_file;
 mod annexb;
+mod au;
 mod flac;
 mod flv;
 mod ivf;
@@ -82,6 +84,8 @@ pub const CONTAINERS: &[Container] = &[
     ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
+    aiff::CONTAINER,
+    au::CONTAINER,
     annexb::H264,
     annexb::H265,
     flac::CONTAINER,
