@@ -1,8 +1,10 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod aiff;
 mod amr_file;
 mod annexb;
 mod avi;
+mod au;
 mod flac;
 mod flv;
 mod ivf;
@@ -86,6 +88,8 @@ pub const CONTAINERS: &[Container] = &[
     ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
+    aiff::CONTAINER,
+    au::CONTAINER,
     annexb::H264,
     annexb::H265,
     flac::CONTAINER,
