@@ -3,8 +3,8 @@
 mod aiff;
 mod amr_file;
 mod annexb;
-mod avi;
 mod au;
+mod avi;
 mod flac;
 mod flv;
 mod ivf;
@@ -88,10 +88,10 @@ pub const CONTAINERS: &[Container] = &[
     ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
-    aiff::CONTAINER,
-    au::CONTAINER,
     annexb::H264,
     annexb::H265,
+    aiff::CONTAINER,
+    au::CONTAINER,
     flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
