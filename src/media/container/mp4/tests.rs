@@ -125,20 +125,20 @@ fn sync_samples_are_those_of_stss_all_without_one_and_the_first_when_it_is_empty
 #[test]
 fn tracks_that_cannot_be_streamed_are_left_out_with_a_note() {
     let mut text = audio(3, 5);
-    text.stsd = stsd(&[atom(b"tx3g", &[&[0; 30]])]);
-    let mut mp3 = audio(4, 5);
-    mp3.stsd = stsd(&[sound_entry(b"mp4a", 2, 16, 44_100, &[&esds(0x6b)])]);
+    text.stsd = stsd(&[atom(b"gpmd", &[&[0; 30]])]);
+    let mut dts = audio(4, 5);
+    dts.stsd = stsd(&[sound_entry(b"mp4a", 2, 16, 44_100, &[&esds(0xa9)])]);
     let empty = TestTrack { samples: Vec::new(), ..audio(5, 0) };
     let mut without_stsd = audio(6, 5);
     without_stsd.stsd = atom(b"free", &[]);
-    let tracks = [video(1, 10), text, mp3, empty, without_stsd];
+    let tracks = [video(1, 10), text, dts, empty, without_stsd];
     let bytes = whole_file(&tracks, Layout::MoovFirst);
     let movie = open(&bytes).unwrap();
     assert_eq!(movie.tracks().len(), 1);
     let trak = find(&bytes, b"trak", 4);
     let wanted = [
-        "track 3 is left out: the coding tx3g is not supported".to_owned(),
-        "track 4 is left out: MPEG-1/2 audio (mp4a) is not supported".to_owned(),
+        "track 3 is left out: GoPro's telemetry (gpmd) is not supported".to_owned(),
+        "track 4 is left out: DTS (mp4a) is not supported".to_owned(),
         format!("track 6 is left out: malformed trak without stsd at byte {trak}"),
         "track 5 is left out: it has no samples".to_owned(),
     ];

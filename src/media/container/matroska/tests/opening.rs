@@ -82,7 +82,11 @@ fn codec_ids_become_codecs() {
     let delay = || uint(id::CODEC_DELAY, 6_500_000);
     let bitmap_info = [&[0; 16][..], b"H264", &[0; 20], &avcc()].concat();
     let annex_b = [&[0, 0, 0, 1][..], &SPS, &[0, 0, 1], &PPS].concat();
-    let extensible = |sub_format: u8| [&wave_format(0xFFFE, 2, 48_000, 24)[..], &[0; 6], &[sub_format, 0]].concat();
+    let guid = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+    let extensible = |sub_format: u8| {
+        let plain = wave_format(0xFFFE, 2, 48_000, 24);
+        [&plain[..16], &[22, 0], &[0; 6], &[sub_format, 0], &guid].concat()
+    };
     let aac = |bytes: &[u8]| Codec::Aac(AacConfig::parse(bytes, 0).unwrap());
     let rows = [
         (codec("V_MPEG4/ISO/AVC", [private(avcc())]), Ok(h264.clone())),
@@ -115,11 +119,12 @@ fn what_cannot_be_streamed_is_left_out_by_name() {
     };
     let encrypted = master(id::CONTENT_ENCODINGS, [master(id::CONTENT_ENCODING, [uint(id::CONTENT_ENCODING_TYPE, 1)])]);
     let rows = [
-        (codec("V_VP9", []), "V_VP9 is not streamed"),
-        (codec("S_TEXT/UTF8", []), "S_TEXT/UTF8 is a subtitle codec"),
+        (codec("V_PRORES", []), "Apple ProRes is not streamed"),
+        (codec("A_DTS/EXPRESS", []), "DTS is not streamed"),
+        (codec("S_HDMV/PGS", []), "S_HDMV/PGS is not streamed"),
         (codec("V_MPEG4/ISO/AVC", [private(avcc()), compressed(0)]), "it is compressed with zlib"),
         (codec("V_MPEG4/ISO/AVC", [private(avcc()), encrypted]), "it is encrypted"),
-        (codec("A_PCM/FLOAT/IEEE", [audio_element(48_000.0, 1, 64)]), "floats of 64 bits are not streamed"),
+        (codec("A_PCM/FLOAT/IEEE", [audio_element(48_000.0, 1, 16)]), "floats of 16 bits are not streamed"),
         (codec("A_PCM/INT/LIT", [audio_element(f64::NAN, 1, 16)]), "its rate is NaN Hz"),
         (codec("A_PCM/INT/LIT", [audio_element(8000.0, 0, 16)]), "it has 0 channels"),
         (codec("A_OPUS", [private("OpusTags")]), "its OpusHead is malformed"),
