@@ -29,6 +29,15 @@ pub enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Read recordings from end to end ahead of time, and keep what that shows
+    Index {
+        /// Recordings, and folders of them
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Configuration file, for media.index_cache
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
     /// Read a password, and print the user with its hashes for the configuration
     Passwd {
         /// Name of the user

@@ -207,6 +207,13 @@ pub struct Media {
     /// Pictures a second of raw video that does not tell its rate.
     #[serde(deserialize_with = "frame_rate")]
     pub frame_rate_default: f64,
+    /// A file that nothing was added to for so long is complete. Zero: no file grows.
+    #[serde(deserialize_with = "duration")]
+    pub growing_timeout: Duration,
+    /// The folder of kept indexes; `auto`: where the system keeps such things. Empty: none are kept.
+    pub index_cache: PathBuf,
+    /// How much that folder may hold, in MiB.
+    pub index_cache_max: u64,
 }
 
 /// `[log]`
@@ -316,7 +323,12 @@ impl Default for Limits {
 
 impl Default for Media {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0 }
+        Self {
+            frame_rate_default: 25.0,
+            growing_timeout: Duration::from_secs(10),
+            index_cache: PathBuf::from("auto"),
+            index_cache_max: 256,
+        }
     }
 }
 

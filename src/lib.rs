@@ -17,7 +17,8 @@
 //! | [`library`] | URL path to an opened recording; the shared cache | `media`, `config`, `sync` | reads the media root |
 //! | [`server`] | acceptors, workers, sessions, streaming threads, transports, HTTP | everything | yes, and only here |
 //!
-//! Beside them stand [`config`], [`cli`], [`logging`], [`passwd`] and [`probe`], which the program puts together.
+//! Beside them stand [`config`], [`cli`], [`logging`], [`passwd`], [`probe`] and [`indexing`], which the program puts
+//! together.
 //!
 //! Three tables are where the program grows. A container is one file or folder and one line in
 //! [`media::CONTAINERS`]; a payload format one file and one arm in [`rtp::payloader_for`]; an RTSP method one file in
@@ -61,6 +62,7 @@
 //! | acceptor | one for each listening socket | a connection | a connection; `shutdown` of the socket |
 //! | worker | one for each connection, from a pool | bytes | bytes; the peer's or our `shutdown`; a timeout |
 //! | worker that answers a wrong password | itself | up to 4 s | stop |
+//! | indexer | 1 | a recording that is to be read from end to end; its pause after each step | a recording; the time; stop |
 //! | streamer | one for each session and each group that is sent to | an order or the next packet's time | either; the write timeout while it sends |
 //! | group | one for each channel with a multicast group | a call, or a viewer's time to be up | either; stop |
 //! | register | one for each `[[register]]` | its connection to end, then some time | the other side; our `shutdown`; the time; stop |
@@ -91,6 +93,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod indexing;
 pub mod library;
 pub mod logging;
 pub mod media;

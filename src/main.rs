@@ -1,7 +1,8 @@
 //! The program: arguments, configuration, server, signals. The only place where the process exits.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -10,7 +11,7 @@ use camreel::config::{Config, Delivery, Register};
 use camreel::logging::{self, LogControl};
 use camreel::server::register::{Verb, by_hand};
 use camreel::server::{self, Banner, Server};
-use camreel::{passwd, probe};
+use camreel::{indexing, passwd, probe};
 use clap::Parser;
 use log::{error, info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Some(Command::Probe { files }) => probe::run(files, &mut std::io::stdout().lock()).map_err(Into::into),
+        Some(Command::Index { paths, config }) => index(paths, config.as_deref()),
         Some(Command::Check { config }) => Config::load(config).and_then(|loaded| server::check(&loaded)).map(|()| {
             println!("{}: good", config.display());
             true
@@ -55,6 +57,14 @@ fn register(arguments: &RegisterByHand) -> anyhow::Result<bool> {
     let answer = by_hand(verb, &register, port)?;
     write!(std::io::stdout(), "{answer}")?;
     Ok(answer.code / 100 == 2)
+}
+
+/// Indexes recordings. True when none failed.
+fn index(paths: &[PathBuf], config: Option<&Path>) -> anyhow::Result<bool> {
+    let config = config.map_or_else(|| Ok(Config::default()), Config::load)?;
+    let (mut out, mut terminal) = (std::io::stdout().lock(), std::io::stderr());
+    let terminal = std::io::stderr().is_terminal().then_some(&mut terminal as &mut dyn Write);
+    Ok(indexing::run(paths, &config, &mut out, terminal)?)
 }
 
 /// Serves until a signal says stop. True when every thread ended in time.

@@ -5,30 +5,49 @@
 
 mod channels;
 mod root;
+mod store;
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::config::Config;
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::config::{self, Config};
 use crate::media::container::{self, Options};
 use crate::media::io::Source;
 use crate::media::{self, Recording};
 use crate::sync::Leaf;
 use channels::Channels;
 pub use root::{Refusal, Root};
+pub use store::{IndexKey, IndexStore};
 
 /// How many recordings stay open when nobody watches them.
 const CACHE_MAX: usize = 256;
+/// How many recordings wait to be read from end to end. Beyond that, viewers' seeks find out what they need.
+const UNINDEXED_MAX: usize = 256;
 
 /// The media root and what was opened in it.
 pub struct Library {
     root: Root,
     channels: Channels,
     cache: Leaf<HashMap<PathBuf, Entry>>,
+    indexes: Arc<IndexStore>,
+    /// Recordings that were opened and are not known from end to end.
+    unindexed: (Sender<Unindexed>, Receiver<Unindexed>),
+}
+
+/// A recording that is worth being read from end to end in the background.
+pub struct Unindexed {
+    /// Of the file, as a URL has it.
+    pub path: PathBuf,
+    /// What to read; gone when nobody has use for it any more.
+    pub recording: Weak<dyn Recording>,
+    /// Where what was found out is kept.
+    pub key: IndexKey,
 }
 
 #[derive(Clone)]
@@ -45,6 +64,8 @@ type Opened = Result<Arc<dyn Recording>, Arc<media::Error>>;
 /// What tells whether a file is still the one that was indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
+    /// What is known of a file that grows is not all.
+    is_growing: bool,
     device: u64,
     inode: u64,
     len: u64,
@@ -79,12 +100,24 @@ impl Library {
     /// When the root is not a folder that can be read.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         let root = Root::new(&config.root, config.follow_symlinks)?;
-        Ok(Self { root, channels: Channels::new(&config.channels), cache: Leaf::default() })
+        let indexes = Arc::new(IndexStore::new(&config.media));
+        let unindexed = crossbeam_channel::bounded(UNINDEXED_MAX);
+        Ok(Self { root, channels: Channels::new(&config.channels), cache: Leaf::default(), indexes, unindexed })
     }
 
     /// The folder that is served, as an absolute path.
     pub fn root(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Where indexes are kept.
+    pub fn indexes(&self) -> &IndexStore {
+        &self.indexes
+    }
+
+    /// Recordings as they are opened of which not all is known.
+    pub fn unindexed(&self) -> &Receiver<Unindexed> {
+        &self.unindexed.1
     }
 
     /// The channel at a path, or else the recording at that path below the root.
@@ -99,19 +132,33 @@ impl Library {
     }
 
     fn open_file(&self, path: &Path, options: &Options) -> Result<Found, LookupError> {
-        let file = self.root.open(path)?;
-        let identity = Identity::of(&file).map_err(Refusal::from)?;
+        let source = Source::new(self.root.open(path)?).growing(options.growing_timeout);
+        let metadata = source.metadata().map_err(Refusal::from)?;
+        let identity = Identity::of(&metadata, source.is_growing());
         let entry = self.entry(path, identity);
         let mut is_new = false;
         let opened = entry.opened.get_or_init(|| {
             is_new = true;
             let name = path.to_string_lossy();
-            container::open(&Source::new(file), &name, options).map_err(Arc::new)
+            let recording = container::open(&source, &name, options).map_err(Arc::new)?;
+            self.recall_index(&recording, &metadata, path);
+            Ok(recording)
         });
         match opened {
             Ok(recording) => Ok(Found { recording: Arc::clone(recording), is_new, modified: identity.modified() }),
             Err(error) => Err(LookupError::Media(Arc::clone(error))),
         }
+    }
+
+    /// Gives a recording what was kept of it, or else has it read when there is time.
+    fn recall_index(&self, recording: &Arc<dyn Recording>, metadata: &Metadata, path: &Path) {
+        let Some(mut indexing) = Arc::clone(recording).indexing() else { return };
+        let key = IndexKey::new(self.root.path().join(path), metadata, recording.container());
+        if self.indexes.load(&key).is_some_and(|kept| indexing.import(&kept)) {
+            return;
+        }
+        let recording = Arc::downgrade(recording);
+        let _ = self.unindexed.0.try_send(Unindexed { path: path.to_owned(), recording, key });
     }
 
     /// The cache's entry for a file, made or renewed where it is missing or out of date.
@@ -147,7 +194,9 @@ impl Library {
 /// What of the configuration is about reading files.
 impl From<&Config> for Options {
     fn from(config: &Config) -> Self {
-        Self { frame_rate_default: config.media.frame_rate_default }
+        let config::Media { frame_rate_default, growing_timeout, .. } = &config.media;
+        let (frame_rate_default, growing_timeout) = (*frame_rate_default, *growing_timeout);
+        Self { frame_rate_default, growing_timeout }
     }
 }
 
@@ -164,14 +213,14 @@ impl Identity {
         UNIX_EPOCH.checked_add(Duration::new(seconds.try_into().ok()?, nanos.try_into().ok()?))
     }
 
-    fn of(file: &File) -> std::io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
+    fn of(metadata: &Metadata, is_growing: bool) -> Self {
+        Self {
+            is_growing,
             device: metadata.dev(),
             inode: metadata.ino(),
             len: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Never a memory map: recorders truncate and rotate files while we serve them, and a page that has gone kills the
 //! process. A short read is just an error.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,6 +40,14 @@ impl Source {
         let now = SystemTime::now();
         let apart = now.duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
         apart < self.growing_timeout
+    }
+
+    /// What the system tells of the file.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn metadata(&self) -> std::io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// Its length now, in bytes; it may be growing.

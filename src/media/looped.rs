@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, Kind, Next, Note, Reader, Recording, Sample, SeekTo, Track};
+use super::{Error, Indexing, Kind, Next, Note, Reader, Recording, Sample, SeekTo, Track};
 use crate::time::MediaTime;
 
 /// The most samples that are read at the start to see how each track begins.
@@ -58,6 +58,10 @@ impl Recording for Looped {
 
     fn notes(&self) -> &[Note] {
         self.inner.notes()
+    }
+
+    fn indexing(self: Arc<Self>) -> Option<Box<dyn Indexing>> {
+        Arc::clone(&self.inner).indexing()
     }
 
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error> {

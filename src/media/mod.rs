@@ -6,9 +6,11 @@
 pub mod bits;
 pub mod codec;
 pub mod container;
+pub mod growing;
 pub mod io;
 pub mod looped;
 pub mod scan;
+pub mod varint;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -47,6 +49,47 @@ pub trait Recording: Send + Sync {
     fn attach(&self, _source: &io::Source) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Whether a recorder that still writes the file would add to it in such a way that opening it anew shows more.
+    /// Recordings that see by themselves that their file grows say no.
+    fn grows_by_opening(&self) -> bool {
+        false
+    }
+
+    /// What is left to be found out by reading all of the file, so that seeks and the duration are exact; `None` when
+    /// all is known, or will not be while the file grows.
+    fn indexing(self: Arc<Self>) -> Option<Box<dyn Indexing>> {
+        None
+    }
+}
+
+/// Finds out by reading a file what opening it did not show. What it finds is there for all viewers at once.
+pub trait Indexing: Send {
+    /// Reads on for some milliseconds.
+    ///
+    /// # Errors
+    /// When the file cannot be read any further.
+    fn step(&mut self) -> Result<Progress, Error>;
+
+    /// All that was found out, as bytes for [`Self::import`] another time; `None` before it is all.
+    fn export(&self) -> Option<Vec<u8>>;
+
+    /// Takes over what was found out of the same file another time. False when it is not that, and is ignored.
+    fn import(&mut self, kept: &[u8]) -> bool;
+}
+
+/// How far [`Indexing::step`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to read.
+    More {
+        /// The byte of the file up to which it has been read.
+        position: u64,
+    },
+    /// A viewer's seek is at it; try again soon.
+    Busy,
+    /// All is known that can be.
+    Done,
 }
 
 /// One viewer's cursor in a [`Recording`]: its own file position, read with `pread`, never a memory map.

@@ -35,7 +35,7 @@ const END_GRACE: Duration = Duration::from_millis(1000);
 /// The last sample is not shown longer than this, whatever the recording's duration says.
 const LAST_SAMPLE_MAX: Duration = Duration::from_millis(1000);
 /// How long to wait before looking again for what a recorder is still writing.
-const GROWING_POLL: Duration = Duration::from_millis(200);
+const GROWING_POLL: Duration = Duration::from_millis(100);
 /// Pictures a second of a track that does not tell.
 const FRAME_RATE_GUESS: f64 = 30.0;
 /// How far a start may lie behind the recording's end, and an end before it, and count as the recording's end: what
@@ -171,6 +171,8 @@ pub struct Player {
     not_before: Option<Instant>,
     /// Where to go on, if the reader stands there: not before the first PLAY, after the end and after a failure.
     resume: Option<Resume>,
+    /// All that a recorder has written has been read; the next sample may be late for no fault of ours.
+    is_at_edge: bool,
 }
 
 /// A part of the recording that is to be played, and at which rate.
@@ -226,6 +228,7 @@ impl Player {
             queue: VecDeque::new(),
             not_before: None,
             resume: None,
+            is_at_edge: false,
         })
     }
 
@@ -442,7 +445,10 @@ impl Player {
     fn read_ahead(&mut self, now: Instant) -> Result<Option<Step<'static>>, media::Error> {
         match self.read() {
             Ok(Next::Sample | Next::End) => Ok(None),
-            Ok(Next::Pending) => Ok(Some(Step::Wait(now + GROWING_POLL))),
+            Ok(Next::Pending) => {
+                self.is_at_edge = true;
+                Ok(Some(Step::Wait(now + GROWING_POLL)))
+            }
             Ok(Next::Skipped(error)) => Ok(Some(Step::Skipped(error))),
             Err(error) => {
                 self.finish();
@@ -467,8 +473,15 @@ impl Player {
         let sample = self.ahead.first()?;
         let at = if self.ahead.feed.key_frames().is_some() { sample.pts } else { sample.dts };
         let due = self.clock.due(at);
-        if now > due + LATENESS_MAX && self.clock.is_after_start(at) {
+        // At the edge of a growing file nothing is caught up with either: it comes a second's worth at a time, which
+        // would leave in a burst each time. Reports tell the new times, so the tracks begin anew.
+        let is_at_edge = std::mem::take(&mut self.is_at_edge);
+        let lateness_max = if is_at_edge { Duration::ZERO } else { LATENESS_MAX };
+        if now > due + lateness_max && self.clock.is_after_start(at) {
             self.clock.delay(now - due);
+            if is_at_edge {
+                self.outbox.begin_anew();
+            }
         }
         (due > now + self.lead()).then_some(due)
     }

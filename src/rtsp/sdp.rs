@@ -60,6 +60,8 @@ pub struct Media {
     pub rtpmap: String,
     /// What follows it in `a=fmtp`.
     pub fmtp: Option<String>,
+    /// Further attributes, each with its name and value.
+    pub attributes: Vec<(&'static str, String)>,
     /// Average bits a second.
     pub bitrate: Option<u32>,
     /// Nominal pictures a second.
@@ -124,10 +126,13 @@ impl Media {
         let payload_type = self.payload_type;
         // RFC 4566 section 5.8: kilobits, here rounded up.
         let bandwidth = self.bitrate.map(|bits| Bandwidth::new(BandwidthType::As, u64::from(bits).div_ceil(1000)));
-        sdp_types::Media::builder(kind, self.port, TransportProto::RtpAvp, payload_type)
+        let media = sdp_types::Media::builder(kind, self.port, TransportProto::RtpAvp, payload_type)
             .bandwidth_if_some(bandwidth)
             .attribute_with_value("rtpmap", format!("{payload_type} {}", self.rtpmap))
-            .attribute_with_value_if_some("fmtp", self.fmtp.as_ref().map(|fmtp| format!("{payload_type} {fmtp}")))
+            .attribute_with_value_if_some("fmtp", self.fmtp.as_ref().map(|fmtp| format!("{payload_type} {fmtp}")));
+        let attributes = self.attributes.iter();
+        attributes
+            .fold(media, |media, (name, value)| media.attribute_with_value(*name, value))
             .attribute_with_value_if_some("framerate", self.frame_rate.and_then(frame_rate))
             .attribute_with_value("control", &self.control)
             .build()
@@ -171,6 +176,7 @@ mod tests {
                     fmtp: Some(
                         "packetization-mode=1;profile-level-id=64001F;sprop-parameter-sets=Z2QAH6w=,aO48gA==".into(),
                     ),
+                    attributes: vec![("x-dimensions", "2560,1440".into())],
                     bitrate: Some(2_000_001),
                     frame_rate: Some(30_000.0 / 1001.0),
                     control: "rtsp://192.168.1.10/cam1.mp4/trackID=0".into(),
@@ -182,6 +188,7 @@ mod tests {
                     payload_type: 0,
                     rtpmap: "PCMU/8000".into(),
                     fmtp: None,
+                    attributes: Vec::new(),
                     bitrate: None,
                     frame_rate: None,
                     control: "rtsp://192.168.1.10/cam1.mp4/trackID=1".into(),
@@ -206,6 +213,7 @@ mod tests {
              b=AS:2001\r\n\
              a=rtpmap:96 H264/90000\r\n\
              a=fmtp:96 packetization-mode=1;profile-level-id=64001F;sprop-parameter-sets=Z2QAH6w=,aO48gA==\r\n\
+             a=x-dimensions:2560,1440\r\n\
              a=framerate:29.97\r\n\
              a=control:rtsp://192.168.1.10/cam1.mp4/trackID=0\r\n\
              m=audio 0 RTP/AVP 0\r\n\

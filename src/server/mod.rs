@@ -7,6 +7,7 @@ mod banner;
 mod connection;
 mod group;
 mod http;
+mod indexer;
 mod methods;
 mod proxy_protocol;
 pub mod register;
@@ -169,6 +170,7 @@ impl Server {
         for group in unmanaged {
             group.start(&shared).context("cannot start a thread for a channel")?;
         }
+        indexer::start(&shared).context("cannot start the thread that reads recordings")?;
         let pool = Arc::new(Pool::new());
         let local = |listeners: &[socket2::Socket]| -> Vec<SocketAddr> {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()?.as_socket()).collect()

@@ -36,6 +36,7 @@ impl Server {
         let log = File::create(folder.path().join("log")).expect("the server's log");
         let child = Command::new(env!("CARGO_BIN_EXE_camreel"))
             .args(args)
+            .env("CACHE_DIRECTORY", folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("one file for both streams"))
             .stderr(log)

@@ -31,6 +31,20 @@ const TONE_8K: &str = "-f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=
 
 const H264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 25 -bf 2 -sc_threshold 0";
 const H265: &str = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p -x265-params log-level=none:bframes=2:keyint=25";
+const MPEG4: &str = "-c:v mpeg4 -g 25 -bf 2 -q:v 5";
+const MPEG2: &str = "-c:v mpeg2video -g 25 -bf 2 -q:v 5 -sc_threshold 1000000000";
+const MPEG1: &str = "-c:v mpeg1video -g 25 -bf 2 -q:v 5 -sc_threshold 1000000000";
+const VP8: &str = "-c:v libvpx -deadline realtime -cpu-used 8 -g 25 -b:v 300k";
+const VP9: &str = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 -b:v 300k";
+const AV1: &str = "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 25 -b:v 300k";
+const JPEG: &str = "-c:v mjpeg -huffman default -q:v 5 -pix_fmt yuvj420p";
+
+const MP2: &str = "-c:a mp2 -b:a 128k";
+const MP3: &str = "-c:a libmp3lame -b:a 64k";
+const AC3: &str = "-c:a ac3 -b:a 128k";
+const EAC3: &str = "-c:a eac3 -b:a 128k";
+const VORBIS: &str = "-c:a libvorbis";
+const FLAC: &str = "-c:a flac";
 const AAC: &str = "-c:a aac -b:a 64k";
 const OPUS: &str = "-c:a libopus -b:a 32k";
 
@@ -49,9 +63,20 @@ impl File {
     pub fn line(&self) -> String {
         self.args.join(" ")
     }
+
+    /// What ffmpeg must be told of a file that tells nothing itself.
+    pub fn input_options(&self) -> &'static [&'static str] {
+        match self.container {
+            "raw A-law" => &["-f", "alaw", "-ar", "8000"],
+            "raw mu-law" => &["-f", "mulaw", "-ar", "8000"],
+            "raw G.726" => &["-f", "g726", "-code_size", "4", "-ar", "8000"],
+            "raw G.726 LE" => &["-f", "g726le", "-code_size", "4", "-ar", "8000"],
+            _ => &[],
+        }
+    }
 }
 
-use Like::{Bytes, Packets, Sizes};
+use Like::{Bytes, Nothing, Packets, Sizes};
 
 /// All of them.
 pub const FILES: &[File] = &[
@@ -67,6 +92,65 @@ pub const FILES: &[File] = &[
     file("pcm.mkv", "Matroska", &["PCM"], Bytes, &[TONE_8K, "-c:a pcm_s16le"]),
     file("plain.264", "raw H.264", &["H.264"], Sizes, &[PICTURE, H264]),
     file("plain.265", "raw H.265", &["H.265"], Sizes, &[PICTURE, H265]),
+    // Transport streams.
+    file("h264_aac.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC]),
+    file("h265_ac3.m2ts", "MPEG-TS", &["H.265", "AC-3"], Packets, &[PICTURE, TONE, H265, AC3]),
+    file("mpeg2_mp2.ts", "MPEG-TS", &["MPEG-2 video", "MP2"], Packets, &[PICTURE, TONE, MPEG2, MP2]),
+    file("mpeg1_mp3.ts", "MPEG-TS", &["MPEG-1 video", "MP3"], Packets, &[PICTURE, TONE, MPEG1, MP3]),
+    file("mpeg4_eac3.ts", "MPEG-TS", &["MPEG-4 part 2", "E-AC-3"], Packets, &[PICTURE, TONE, MPEG4, EAC3]),
+    file("h264_latm.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC, "-mpegts_flags latm"]),
+    file("opus.ts", "MPEG-TS", &["Opus"], Nothing, &[TONE, OPUS]),
+    // Flash.
+    file("h264_aac.flv", "FLV", &["H.264", "AAC"], Packets, &[PICTURE, TONE, H264, AAC]),
+    file("mp3.flv", "FLV", &["MP3"], Packets, &[TONE, "-ar 44100", MP3]),
+    file("mulaw.flv", "FLV", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
+    file("alaw.flv", "FLV", &["G.711 A-law"], Bytes, &[TONE_8K, "-c:a pcm_alaw"]),
+    // Ogg.
+    // ffprobe sees a gap behind the first blocks of Vorbis, which its encoder did not leave.
+    file("theora_vorbis.ogv", "Ogg", &["Theora", "Vorbis"], Sizes, &[PICTURE, TONE, "-c:v libtheora -g 25", VORBIS]),
+    file("opus.opus", "Ogg", &["Opus"], Packets, &[TONE, OPUS]),
+    file("flac.oga", "Ogg", &["FLAC"], Packets, &[TONE, FLAC]),
+    // Codecs of the web, alone.
+    file("vp8.ivf", "IVF", &["VP8"], Packets, &[PICTURE, VP8]),
+    file("vp9.ivf", "IVF", &["VP9"], Packets, &[PICTURE, VP9]),
+    file("av1.ivf", "IVF", &["AV1"], Packets, &[PICTURE, AV1]),
+    file("av1.obu", "AV1 stream", &["AV1"], Sizes, &[PICTURE, AV1]),
+    // Waves.
+    file("pcm.wav", "WAV", &["PCM"], Bytes, &[TONE, "-c:a pcm_s16le"]),
+    file("mulaw.wav", "WAV", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
+    file("alaw.wav", "WAV", &["G.711 A-law"], Bytes, &[TONE_8K, "-c:a pcm_alaw"]),
+    file("g722.wav", "WAV", &["G.722"], Bytes, &[TONE, "-ar 16000 -c:a g722"]),
+    file("g726.wav", "WAV", &["G.726"], Bytes, &[TONE_8K, "-c:a g726"]),
+    file("ima.wav", "WAV", &["IMA ADPCM"], Bytes, &[TONE_8K, "-c:a adpcm_ima_wav"]),
+    // Sound alone.
+    file("layer_2.mp2", "MPEG audio", &["MP2"], Packets, &[TONE, MP2]),
+    file("layer_3.mp3", "MPEG audio", &["MP3"], Packets, &[TONE, MP3]),
+    file("adts.aac", "ADTS", &["AAC"], Nothing, &[TONE, AAC]),
+    file("loas.latm", "LOAS", &["AAC"], Nothing, &[TONE, AAC, "-f latm"]),
+    file("plain.ac3", "AC-3", &["AC-3"], Packets, &[TONE, AC3]),
+    file("plain.eac3", "AC-3", &["E-AC-3"], Packets, &[TONE, EAC3]),
+    file("plain.alaw", "raw A-law", &["G.711 A-law"], Bytes, &[TONE_8K, "-c:a pcm_alaw -f alaw"]),
+    file("plain.ulaw", "raw mu-law", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw -f mulaw"]),
+    file("plain.g722", "raw G.722", &["G.722"], Bytes, &[TONE, "-ar 16000 -c:a g722"]),
+    file("plain.g726", "raw G.726", &["G.726"], Bytes, &[TONE_8K, "-c:a g726 -f g726"]),
+    file("plain.g726le", "raw G.726 LE", &["G.726"], Bytes, &[TONE_8K, "-c:a g726le -f g726le"]),
+    file("plain.flac", "FLAC", &["FLAC"], Packets, &[TONE, FLAC]),
+    // Pictures alone.
+    file("plain.mjpeg", "raw Motion JPEG", &["Motion JPEG"], Sizes, &[PICTURE, JPEG]),
+    file(
+        "plain.dv",
+        "DV",
+        &["DV"],
+        Packets,
+        &[
+            "-f lavfi -i testsrc2=size=720x576:rate=25:duration=4",
+            TONE,
+            "-c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le -ac 2",
+        ],
+    ),
+    file("mpeg1.m1v", "MPEG video", &["MPEG-1 video"], Sizes, &[PICTURE, MPEG1]),
+    file("mpeg2.m2v", "MPEG video", &["MPEG-2 video"], Sizes, &[PICTURE, MPEG2]),
+    file("mpeg4.m4e", "MPEG-4 video", &["MPEG-4 part 2"], Sizes, &[PICTURE, MPEG4, "-f m4v"]),
 ];
 
 /// Codec, container, and where they are tested together when ffmpeg cannot make such a file: a source file, and words

@@ -5,12 +5,15 @@ mod annexb;
 mod flv;
 mod ivf;
 pub mod matroska;
+mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
 mod ogg;
 mod raw_audio;
+mod raw_dv;
 mod raw_speech;
 pub mod riff;
 #[cfg(test)]
@@ -19,7 +22,9 @@ pub mod units;
 mod wav;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::growing::Growing;
 use super::io::Source;
 use super::{Error, Kind, Recording};
 
@@ -57,11 +62,13 @@ pub enum Sniff {
 pub struct Options {
     /// Pictures a second of raw video that does not tell its own rate.
     pub frame_rate_default: f64,
+    /// A file that nothing was added to for so long is complete. Zero: all are.
+    pub growing_timeout: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0 }
+        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
     }
 }
 
@@ -69,6 +76,7 @@ impl Default for Options {
 pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
+    mpeg_ts::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
     ivf::CONTAINER,
@@ -83,6 +91,8 @@ pub const CONTAINERS: &[Container] = &[
     raw_audio::LOAS,
     raw_audio::AC3,
     amr_file::CONTAINER,
+    mjpeg::CONTAINER,
+    raw_dv::CONTAINER,
     raw_speech::A_LAW,
     raw_speech::MU_LAW,
     raw_speech::G722,
@@ -106,8 +116,12 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         .max_by_key(|(sniff, suffix_fits, _)| (*sniff, *suffix_fits))
         .map(|(_, _, container)| container)
         .ok_or(Error::Unrecognised)?;
+    let len = source.len()?;
     let recording = (container.open)(source, options)?;
     recording.attach(source)?;
+    if recording.grows_by_opening() && source.is_growing() {
+        return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
+    }
     Ok(recording)
 }
 

@@ -89,6 +89,13 @@ impl StreamBuffer {
         self.chunks.binary_search_by_key(&position, |mark| mark.start).is_ok()
     }
 
+    /// Where the first chunk begins behind byte 0.
+    pub fn next_chunk(&self) -> Option<usize> {
+        let now = self.base + self.used as u64;
+        let next = self.chunks.get(self.chunks.partition_point(|mark| mark.start <= now))?;
+        Some((next.start - now) as usize).filter(|index| *index < self.len())
+    }
+
     /// From where in the file byte `index` of [`Self::bytes`] can be read again.
     pub fn origin(&self, index: usize) -> u64 {
         let position = self.base + (self.used + index) as u64;
@@ -138,5 +145,8 @@ mod tests {
         assert_eq!((buffer.origin(0), buffer.origin(1)), (188, 564));
         assert_eq!((buffer.take_stamp(1), buffer.take_stamp(0), buffer.take_stamp(0)), (None, stamp, None));
         assert_eq!((buffer.begins_chunk(0), buffer.begins_chunk(1)), (false, true));
+        assert_eq!(buffer.next_chunk(), Some(1));
+        buffer.consume(1);
+        assert_eq!(buffer.next_chunk(), None);
     }
 }

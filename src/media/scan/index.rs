@@ -15,7 +15,7 @@ use crate::time::MediaTime;
 /// Two points lie so far apart at least; key frames in between are found by reading on from a point.
 const STEP_MIN: MediaTime = MediaTime::from_millis(500);
 /// How many points there are at most, of 32 bytes each. Where more would be needed, every other one is left out.
-const POINTS_MAX: usize = 1 << 16;
+pub const POINTS_MAX: usize = 1 << 16;
 
 /// A key frame, or with sound alone any sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Extent {
 }
 
 /// What is known.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// By time, and by place.
     pub points: Vec<Point>,
@@ -83,6 +83,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// All there is to know.
+    pub fn complete(points: Vec<Point>, extents: Vec<Extent>, position: u64) -> Self {
+        Self { points, extents, position, is_complete: true, step: STEP_MIN }
+    }
+
     fn add(&mut self, point: Point) {
         self.points.push(point);
         if self.points.len() <= POINTS_MAX {
@@ -183,6 +188,11 @@ impl Index {
     /// What is known now.
     pub fn with<R>(&self, look: impl FnOnce(&Table) -> R) -> R {
         self.table.with(|table| look(table))
+    }
+
+    /// Takes over what was found out another time.
+    pub fn adopt(&self, known: Table) {
+        self.table.with(|table| *table = known);
     }
 
     /// Reads the next `len` bytes of the file, or some more. Who does not wait is told when it is [`Extended::Busy`].

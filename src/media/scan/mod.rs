@@ -9,6 +9,7 @@ mod buffer;
 mod framer;
 mod index;
 mod interleave;
+mod kept;
 mod nal;
 mod raw;
 mod reader;

@@ -14,7 +14,7 @@ const SURVEY_LEN: u64 = 4 << 20;
 pub struct RawFormat {
     source: Source,
     header: Header,
-    framer: fn() -> Box<dyn Framer>,
+    framer: Box<dyn Fn() -> Box<dyn Framer> + Send + Sync>,
 }
 
 /// What the start of a raw stream showed.
@@ -84,13 +84,13 @@ impl RawFormat {
         source: &Source,
         from: u64,
         container: &'static str,
-        framer: fn() -> Box<dyn Framer>,
+        framer: impl Fn() -> Box<dyn Framer> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let Survey { codec, start, notes, frame_rate, bitrate } = survey(source, from, framer(), container)?;
         let track = Track { codec, duration: None, shown_until: None, bitrate, frame_rate };
         let start = Entry { at: start, time: Some(MediaTime::ZERO) };
         let header = Header { container, tracks: vec![track], notes, start, timing: Timing::Counted, duration: None };
-        Ok(Self { source: source.clone(), header, framer })
+        Ok(Self { source: source.clone(), header, framer: Box::new(framer) })
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use super::super::io::Source;
-use super::super::{Error, Kind, Next, Note, Reader, Recording, Sample, Track};
-use super::index::{Extended, Extent, Index};
+use super::super::{Error, Indexing, Kind, Next, Note, Progress, Reader, Recording, Sample, Track};
+use super::index::{Extended, Extent, Index, Table};
 use super::reader::ScannedReader;
 use super::search::EXTEND_LEN;
 use super::trail::Trail;
@@ -100,6 +100,37 @@ impl Recording for Scanned {
         }
         Ok(())
     }
+
+    fn indexing(self: Arc<Self>) -> Option<Box<dyn Indexing>> {
+        let file = self.file.get()?;
+        let is_needless = file.was_growing || self.is_arithmetic() || self.index.with(|table| table.is_complete);
+        (!is_needless).then(|| Box::new(Rest(self)) as Box<dyn Indexing>)
+    }
+}
+
+/// Has the whole file read, a stretch at a time.
+struct Rest(Arc<Scanned>);
+
+impl Indexing for Rest {
+    fn step(&mut self) -> Result<Progress, Error> {
+        Ok(match self.0.extend(EXTEND_LEN, false)? {
+            Extended::More => Progress::More { position: self.0.index.with(|table| table.position) },
+            Extended::Busy => Progress::Busy,
+            Extended::ToEdge | Extended::Complete => Progress::Done,
+        })
+    }
+
+    fn export(&self) -> Option<Vec<u8>> {
+        self.0.index.with(Table::to_bytes)
+    }
+
+    fn import(&mut self, kept: &[u8]) -> bool {
+        let Some(len) = self.0.len() else { return false };
+        let Some(table) = Table::from_bytes(kept, self.0.track_count(), len) else { return false };
+        self.0.index.adopt(table);
+        self.0.fill_in();
+        true
+    }
 }
 
 /// When the last track ends.
@@ -184,13 +215,18 @@ impl Scanned {
     /// # Errors
     /// As there.
     pub fn extend(&self, len: u64, waits: bool) -> Result<Extended, Error> {
-        let extended = self.index.extend(self, len, waits)?;
-        if extended == Extended::Complete
-            && let Some(extents) = self.extents()
-        {
+        let extended = self.index.extend(self, len, waits);
+        if !matches!(extended, Ok(Extended::More | Extended::ToEdge | Extended::Busy)) {
+            self.fill_in();
+        }
+        extended
+    }
+
+    /// The index is complete: the tracks are told what it shows.
+    fn fill_in(&self) {
+        if let Some(extents) = self.extents() {
             let _ = self.whole.set(self.tracks_with(|track| extents[track].end(), |track| extents[track].bitrate()));
         }
-        Ok(extended)
     }
 
     /// What is known of each track: by the index when it is complete, or else by the end of the file.

@@ -1,18 +1,25 @@
 //! One file for each payload format, and the table that picks one for a codec.
 
 mod aac;
+mod ac3;
+mod amr;
 mod av1;
+mod dv;
 mod g722;
 mod g726;
 mod h263;
 mod h264;
 mod h265;
 mod ima_adpcm;
+mod jpeg;
+mod metadata;
 mod mpeg4_visual;
+mod mpeg_audio;
 mod mpeg_video;
 mod nal_units;
 mod opus;
 mod pcm;
+mod t140;
 #[cfg(test)]
 mod testing;
 mod vpx;
@@ -33,6 +40,11 @@ pub trait Payloader: Send {
 
     /// What follows the payload type in `a=fmtp`, if anything.
     fn fmtp(&self) -> Option<String>;
+
+    /// Further attributes of the media description, each with its name and value.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// Ticks a second of the RTP timestamp.
     fn clock_rate(&self) -> u32;
@@ -59,22 +71,22 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Vp8(_) => Box::new(vpx::Vp8),
         Codec::Vp9(config) => Box::new(vpx::Vp9::new(*config)),
         Codec::MpegVideo(config) => Box::new(mpeg_video::MpegVideo::new(config)),
-        Codec::Jpeg(_) => return Err(no_format(codec)),
-        Codec::Dv(_) => return Err(no_format(codec)),
         Codec::H263(_) => Box::new(h263::H263),
         Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
+        Codec::Jpeg(config) => Box::new(jpeg::Jpeg::new(*config)?),
+        Codec::Dv(config) => Box::new(dv::Dv::new(*config)),
         Codec::TransportStream(_) => return Err(no_format(codec)),
-        Codec::MpegAudio(_) => return Err(no_format(codec)),
-        Codec::Ac3(_) => return Err(no_format(codec)),
-        Codec::Eac3(_) => return Err(no_format(codec)),
-        Codec::Amr(_) => return Err(no_format(codec)),
         Codec::G722(config) => Box::new(g722::G722::new(*config)?),
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
+        Codec::MpegAudio(_) => Box::new(mpeg_audio::MpegAudio),
+        Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
+        Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
+        Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
         Codec::Flac(_) => return Err(no_format(codec)),
-        Codec::Text(_) => return Err(no_format(codec)),
-        Codec::Metadata(_) => return Err(no_format(codec)),
+        Codec::Text(config) => Box::new(t140::T140::new(config.clone())),
+        Codec::Metadata(config) => Box::new(metadata::Metadata::new(config.clone())?),
     })
 }
 

@@ -182,3 +182,72 @@ fn packetize(ident: [u8; 3], sample: &Sample, out: &mut PacketWriter<'_>) {
         position = end;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{packets, sample_of};
+    use super::*;
+
+    const HEADERS: [&[u8]; 3] = [b"id", b"comments", b"setup"];
+
+    fn vorbis() -> Vorbis {
+        let configuration = Configuration::pack(&HEADERS.map(<[u8]>::to_vec)).unwrap();
+        Vorbis { sample_rate: 44_100, channels: 2, configuration }
+    }
+
+    #[test]
+    fn the_configuration_is_the_packed_headers_of_section_3_2_1() {
+        let vorbis = vorbis();
+        let packed = BASE64_STANDARD.decode(&vorbis.configuration.base64).unwrap();
+        let mut expected = vec![0, 0, 0, 1];
+        expected.extend_from_slice(&vorbis.configuration.ident);
+        expected.extend_from_slice(&[0, 15, 2, 2, 8]);
+        expected.extend_from_slice(b"idcommentssetup");
+        assert_eq!(packed, expected);
+        assert_eq!(vorbis.rtpmap(), "VORBIS/44100/2");
+        assert_eq!(vorbis.fmtp().unwrap(), format!("configuration={}", vorbis.configuration.base64));
+        assert_eq!(vorbis.clock_rate(), 44_100);
+    }
+
+    #[test]
+    fn lengths_are_in_groups_of_seven_bits() {
+        let packed = |len| {
+            let mut packed = Vec::new();
+            push_len(&mut packed, len);
+            packed
+        };
+        assert_eq!(packed(0), [0]);
+        assert_eq!(packed(127), [0x7f]);
+        assert_eq!(packed(128), [0x81, 0]);
+        assert_eq!(packed(16_384), [0x81, 0x80, 0]);
+        assert_eq!(packed(65_535), [0x83, 0xff, 0x7f]);
+    }
+
+    #[test]
+    fn headers_that_have_no_room_are_refused_and_other_headers_have_another_ident() {
+        let headers = |setup_len: usize| [b"id".to_vec(), b"comments".to_vec(), vec![0; setup_len]];
+        assert!(Configuration::pack(&headers(65_525)).is_ok());
+        let error = Configuration::pack(&headers(65_526)).unwrap_err();
+        assert_eq!(error, "headers of 65536 bytes; RFC 5215 section 3.2.1 has room for 65535");
+        assert_ne!(ident(&headers(1)), ident(&headers(2)));
+    }
+
+    #[test]
+    fn a_packet_goes_out_whole_behind_ident_one_packet_and_its_length() {
+        let mut vorbis = vorbis();
+        let ident: String = vorbis.configuration.ident.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(packets(&mut vorbis, &sample_of([1, 2, 3]), 100), [format!("-+0 {ident}010003010203")]);
+        assert_eq!(packets(&mut vorbis, &sample_of([]), 100), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_long_packet_goes_out_as_start_continuation_and_end() {
+        let mut vorbis = vorbis();
+        let ident: String = vorbis.configuration.ident.iter().map(|byte| format!("{byte:02x}")).collect();
+        let long = packets(&mut vorbis, &sample_of([1, 2, 3, 4, 5, 6, 7, 8, 9]), 10);
+        let expected = ["40000401020304", "80000405060708", "c0000109"];
+        assert_eq!(long, expected.map(|rest| format!("-+0 {ident}{rest}")));
+        // One that just fits.
+        assert_eq!(packets(&mut vorbis, &sample_of([1, 2, 3, 4]), 10), [format!("-+0 {ident}01000401020304")]);
+    }
+}

@@ -116,6 +116,7 @@ pub fn describe(recording: &dyn Recording, url: &Url, local_origin: &str, local:
             payload_type: payload_type(&*payloader, number),
             rtpmap: payloader.rtpmap(),
             fmtp: payloader.fmtp(),
+            attributes: payloader.attributes(),
             bitrate: track.bitrate,
             frame_rate: track.frame_rate,
             control: url.track_url(local_origin, number),

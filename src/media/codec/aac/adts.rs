@@ -126,7 +126,7 @@ impl Framer for AdtsFramer {
         if let Some(rest) = self.rest.take() {
             return Ok(Some(self.take(sample, rest)));
         }
-        while let Some(frame) = self.frames.next()? {
+        while let Some(frame) = self.frames.find_next()? {
             let header = frame.header;
             if frame.is_certain && self.first.is_none() {
                 self.first = Some((header, header.config(&self.frames.bytes()[..frame.len])));

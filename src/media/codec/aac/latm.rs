@@ -96,7 +96,7 @@ impl Framer for LatmFramer {
                 self.clock.put(sample, None, mux.config.frame_len, mux.config.sample_rate);
                 return Ok(Some(self.config_at));
             }
-            let Some(frame) = self.frames.next()? else { return Ok(None) };
+            let Some(frame) = self.frames.find_next()? else { return Ok(None) };
             if let Some(stamp) = frame.stamp {
                 self.clock.start(stamp.pts);
             }

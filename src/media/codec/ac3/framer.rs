@@ -37,7 +37,7 @@ impl Framer for Ac3Framer {
     }
 
     fn pop(&mut self, sample: &mut Sample) -> Result<Option<u64>, Error> {
-        let Some(frame) = self.frames.next()? else { return Ok(None) };
+        let Some(frame) = self.frames.find_next()? else { return Ok(None) };
         sample.data.extend_from_slice(&self.frames.bytes()[..frame.len]);
         self.frames.consume(frame.len);
         let Moment { first, is_enhanced, channels, is_swapped, .. } = frame.header;
@@ -97,7 +97,7 @@ impl Syntax for Ac3Syntax {
             Header::Short if is_end => Look::Nothing,
             Header::Short => Look::Short,
             Header::Nothing => Look::Nothing,
-            Header::Frame(first) if !begins_moment(&first) => Look::Nothing,
+            Header::Frame(first) if !first.begins_moment() => Look::Nothing,
             Header::Frame(first) => moment(first, is_swapped, bytes, is_end),
         }
     }
@@ -106,10 +106,6 @@ impl Syntax for Ac3Syntax {
         let of = |moment: &Moment| (moment.first.sample_rate, moment.first.stream, moment.is_swapped);
         of(header) == of(next)
     }
-}
-
-fn begins_moment(header: &FrameHeader) -> bool {
-    matches!(header.stream, Stream::Ac3 | Stream::Independent(0))
 }
 
 /// Adds what follows `first` until the next moment begins.
@@ -121,7 +117,7 @@ fn moment(first: FrameHeader, is_swapped: bool, bytes: &[u8], is_end: bool) -> L
         match bytes.get(len..).map_or(Header::Short, |rest| header(rest, is_swapped)) {
             // A frame whose own bytes are not all there yet tells enough of itself.
             Header::Short if !is_end => return if bytes.len() < len { Look::Frame(moment, len) } else { Look::Short },
-            Header::Frame(next) if !begins_moment(&next) => {
+            Header::Frame(next) if !next.begins_moment() => {
                 is_first_program &= next.stream == Stream::Dependent;
                 if is_first_program {
                     // chanmap tells which channels it adds; it may also replace some. Decoders go by the stream.

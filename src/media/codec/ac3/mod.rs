@@ -1,6 +1,8 @@
 //! AC-3 and E-AC-3 (ETSI TS 102 366): the header of a frame. The stream is cut into frames in [`framer`].
 
 mod framer;
+#[cfg(test)]
+mod tests;
 
 pub use framer::Ac3Framer;
 
@@ -65,6 +67,11 @@ impl FrameHeader {
             11..=16 => Self::parse_eac3(bytes),
             _ => None,
         }
+    }
+
+    /// Whether the syncframe is the first of its moment.
+    pub fn begins_moment(&self) -> bool {
+        matches!(self.stream, Stream::Ac3 | Stream::Independent(0))
     }
 
     /// Sections 4.3.1 and 4.3.2.

@@ -28,7 +28,7 @@ impl Framer for AmrFramer {
     }
 
     fn pop(&mut self, sample: &mut Sample) -> Result<Option<u64>, Error> {
-        let Some(frame) = self.frames.next()? else { return Ok(None) };
+        let Some(frame) = self.frames.find_next()? else { return Ok(None) };
         sample.data.extend_from_slice(&self.frames.bytes()[..frame.len]);
         self.frames.consume(frame.len);
         self.clock.put(sample, frame.stamp, self.config.frame_len(), self.config.sample_rate());

@@ -2,6 +2,8 @@
 //! The stream is cut into frames in [`framer`].
 
 mod framer;
+#[cfg(test)]
+mod tests;
 
 pub use framer::AmrFramer;
 
@@ -71,5 +73,11 @@ impl AmrConfig {
         let frame_type = usize::from(header >> 3 & 0xf);
         let speech = if self.is_wideband { SPEECH_LEN_WIDEBAND } else { SPEECH_LEN_NARROWBAND }[frame_type]?;
         Some(1 + usize::from(speech))
+    }
+
+    /// Whether the frame that begins with the byte `header` is speech: not comfort noise, nor lost, nor nothing.
+    pub fn is_speech(&self, header: u8) -> bool {
+        let modes = if self.is_wideband { 9 } else { 8 };
+        header >> 3 & 0xf < modes
     }
 }

@@ -37,7 +37,7 @@ impl Framer for MpegAudioFramer {
     }
 
     fn pop(&mut self, sample: &mut Sample) -> Result<Option<u64>, Error> {
-        while let Some(frame) = self.frames.next()? {
+        while let Some(frame) = self.frames.find_next()? {
             let bytes = &self.frames.bytes()[..frame.len];
             if is_info_frame(&frame.header, bytes) {
                 self.frames.consume(frame.len);

@@ -5,6 +5,7 @@
 
 use super::pictures::{HELD_MAX, Pictures, Sets, Sync, Unit};
 use crate::media::io::{Source, Window};
+use crate::media::varint::{put, put_signed, take, take_signed};
 use crate::media::{Error, SeekTo};
 use crate::sync::Leaf;
 
@@ -49,6 +50,8 @@ impl Start {
 #[derive(Debug)]
 pub struct Index {
     source: Source,
+    /// A walk that has not begun.
+    start: Pictures,
     end: u64,
     /// Pictures between two places of the table, at least.
     step: i64,
@@ -77,7 +80,7 @@ struct Table {
 }
 
 /// A [`Start`] in 24 bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Point {
     at: u64,
     decode_index: u32,
@@ -93,7 +96,7 @@ impl Index {
     pub fn new(source: Source, start: &Pictures, end: u64, step: i64) -> Self {
         let extent = Extent { pictures: 0, position: start.position(), reorder_delay: 0, total: None };
         let table = Table { points: Vec::new(), sets: Vec::new(), frontier: start.clone(), extent };
-        Self { source, end, step: step.max(1), table: Leaf::new(table) }
+        Self { source, start: start.clone(), end, step: step.max(1), table: Leaf::new(table) }
     }
 
     /// How far it reaches now.
@@ -134,6 +137,62 @@ impl Index {
             }
         });
         Ok(left)
+    }
+
+    /// All that is known, if that is all there is, and one set of parameter sets serves for the whole file: those that
+    /// change on the way are not written down.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        let first = self.start.sets();
+        self.table.with(|table| {
+            let total = table.extent.total?;
+            if table.sets.iter().any(|sets| *sets != first) {
+                return None;
+            }
+            let mut out = Vec::new();
+            for number in [table.extent.pictures, table.extent.reorder_delay, total, table.points.len() as i64] {
+                put_signed(&mut out, number);
+            }
+            put(&mut out, table.extent.position);
+            let mut last = Point::default();
+            for point in &table.points {
+                put(&mut out, point.at - last.at);
+                put_signed(&mut out, i64::from(point.decode_index) - i64::from(last.decode_index));
+                put_signed(&mut out, i64::from(point.display_index) - i64::from(point.decode_index));
+                out.push(u8::from(point.starts_sequence));
+                last = *point;
+            }
+            Some(out)
+        })
+    }
+
+    /// Takes over what [`Self::to_bytes`] has written another time; false if it is not that.
+    pub fn adopt(&self, kept: &[u8]) -> bool {
+        let Some((points, extent)) = self.parse(kept) else { return false };
+        let first = self.start.sets();
+        self.table.with(|table| (table.points, table.sets, table.extent) = (points, vec![first], extent));
+        true
+    }
+
+    fn parse(&self, mut bytes: &[u8]) -> Option<(Vec<Point>, Extent)> {
+        let bytes = &mut bytes;
+        let (pictures, reorder_delay) = (take_signed(bytes)?, take_signed(bytes)?);
+        let total = take_signed(bytes).filter(|total| (0..=pictures).contains(total))?;
+        let count = take_signed(bytes).filter(|count| (0..=POINTS_MAX as i64).contains(count))?;
+        let position = take(bytes).filter(|position| *position <= self.end)?;
+        let mut points = Vec::new();
+        let mut last = Point::default();
+        for number in 0..count {
+            let at = last.at.checked_add(take(bytes)?).filter(|at| *at < self.end)?;
+            let step = take_signed(bytes).filter(|step| number == 0 || *step > 0)?;
+            let decode_index = u32::try_from(i64::from(last.decode_index).checked_add(step)?).ok()?;
+            let behind = take_signed(bytes)?;
+            let display_index = u32::try_from(i64::from(decode_index).checked_add(behind)?).ok()?;
+            let starts_sequence = take(bytes).filter(|flag| *flag <= 1)? == 1;
+            last = Point { at, decode_index, display_index, sets: 0, starts_sequence };
+            points.push(last);
+        }
+        let extent = Extent { pictures, position, reorder_delay, total: Some(total) };
+        bytes.is_empty().then_some((points, extent))
     }
 
     /// The key frame for display index `target`, or `None` where that lies before the first one. What the index does

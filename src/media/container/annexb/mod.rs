@@ -21,7 +21,7 @@ use sniff::Format;
 use super::{Container, Options};
 use crate::media::codec::{FrameRate, H264Config, H265Config, h264, h265};
 use crate::media::io::{Source, Window};
-use crate::media::{Codec, Error, Note, Reader, Recording, Track};
+use crate::media::{Codec, Error, Indexing, Note, Progress, Reader, Recording, Track};
 use crate::time::MediaTime;
 
 /// Raw H.264.
@@ -45,6 +45,8 @@ pub const H265: Container = Container {
 const WHOLE_LEN_MAX: u64 = 64 << 20;
 /// Of larger files, so many bytes are looked at.
 const HEAD_LEN: u64 = 8 << 20;
+/// How many bytes are looked at in one step of what is done in the background.
+const STEP_LEN: u64 = 16 << 20;
 /// How far into a file a key frame is looked for.
 const KEY_FRAME_SEARCH_LEN: u64 = 64 << 20;
 /// The longest parameter set that is announced, in bytes, and how many of one kind are.
@@ -86,6 +88,29 @@ impl Recording for Annexb {
 
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error> {
         Ok(Box::new(AnnexbReader::new(self)))
+    }
+
+    fn indexing(self: Arc<Self>) -> Option<Box<dyn Indexing>> {
+        self.index.extent().total.is_none().then(|| Box::new(Rest(self)) as Box<dyn Indexing>)
+    }
+}
+
+/// Has the whole file looked at, a stretch at a time.
+struct Rest(Arc<Annexb>);
+
+impl Indexing for Rest {
+    fn step(&mut self) -> Result<Progress, Error> {
+        let is_left = self.0.index.extend(STEP_LEN)?;
+        let position = self.0.index.extent().position;
+        Ok(if is_left { Progress::More { position } } else { Progress::Done })
+    }
+
+    fn export(&self) -> Option<Vec<u8>> {
+        self.0.index.to_bytes()
+    }
+
+    fn import(&mut self, kept: &[u8]) -> bool {
+        self.0.index.adopt(kept)
     }
 }
 

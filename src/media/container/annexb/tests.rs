@@ -323,7 +323,7 @@ fn a_stream_whose_order_counts_never_allow_output_is_not_held_back_for_ever() {
 
 #[test]
 fn the_configured_rate_counts_where_the_stream_tells_none() {
-    let options = Options { frame_rate_default: 12.5 };
+    let options = Options { frame_rate_default: 12.5, ..Options::default() };
     let stream = stream_of(&[IDR, Slice { frame_num: 1, lsb: 2, ..Slice::P }]);
     let recording = open(&source(&stream), &options).unwrap();
     assert_eq!(recording.duration(), Some(MediaTime::from_millis(160)));

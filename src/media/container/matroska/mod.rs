@@ -109,4 +109,8 @@ impl Recording for Matroska {
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error> {
         Ok(Box::new(reader::MatroskaReader::new(self)))
     }
+
+    fn grows_by_opening(&self) -> bool {
+        !self.segment.is_finished
+    }
 }

@@ -77,6 +77,11 @@ impl Recording for Mp4 {
     fn reader(self: Arc<Self>) -> Result<Box<dyn Reader>, Error> {
         Ok(Box::new(Mp4Reader::new(self)))
     }
+
+    /// Fragments are added at the end; a single index is written once all is there.
+    fn grows_by_opening(&self) -> bool {
+        self.fragments.is_some()
+    }
 }
 
 fn open(source: &Source, _: &Options) -> Result<Arc<dyn Recording>, Error> {

@@ -21,6 +21,10 @@ const FIRST_PAGE_SEARCH_LEN: u64 = 8 << 20;
 const FIRST_SAMPLES_LEN: u64 = 1 << 20;
 /// How far back from the end of a link its last samples are looked for, one after the other, in bytes.
 const TAIL_LENS: [u64; 3] = [128 << 10, 1 << 20, 8 << 20];
+/// When no more bytes than this follow, all pages are looked at: quick enough, and no link is missed.
+const WALK_LEN_MAX: u64 = 4 << 20;
+/// At how many places a longer file is looked into for the serial numbers there.
+const PROBES: u64 = 8;
 /// When so many bytes are left of a bisection, pages are read one after the other.
 const BISECTION_LEN_MIN: u64 = 128 << 10;
 
@@ -37,7 +41,7 @@ struct Known {
     until: u64,
 }
 
-/// When the first and the last samples of a link are.
+/// The first sample of a track in a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
     /// Where the page lies on which the first sample of the track begins.
@@ -161,8 +165,11 @@ impl Chain {
             link.streams[index].track = continued.and_then(|stream| stream.track);
         }
         let end = ends(&self.source, before, at)?.iter().flatten().map(|end| end.decoded).max();
-        let begin = firsts(&self.source, &link)?.iter().flatten().map(|first| first.pts).min();
-        link.offset = end.unwrap_or(before.offset) - begin.unwrap_or_default();
+        let firsts = firsts(&self.source, &link)?;
+        link.offset = match end {
+            Some(end) => end - firsts.iter().flatten().map(|first| first.pts).min().unwrap_or_default(),
+            None => before.offset - firsts.iter().flatten().map(|first| first.shown).min().unwrap_or_default(),
+        };
         Ok(link)
     }
 }
@@ -180,31 +187,75 @@ fn first_page(source: &Source, from: u64, wanted: impl Fn(&Page) -> bool) -> Res
     Ok(None)
 }
 
-/// Where the link begins that follows `link` in a file of `len` bytes, told by serial numbers that `link` has not.
+/// Where the link begins that follows `link` in a file of `len` bytes.
+///
+/// A page is of another link when its serial number is, or when its bitstream counts from the start again: whoever
+/// strings the same file together twice gives both links the same serial numbers, though RFC 3533 section 4 forbids it.
 fn next_link(source: &Source, link: &Link, len: u64) -> Result<Option<u64>, Error> {
-    let is_foreign = |page: &Page| !link.has(page.serial);
-    match last_page(source, link.data_at, len)? {
-        Some(page) if is_foreign(&page) => {}
-        _ => return Ok(None),
+    let mut low = link.data_at;
+    if len.saturating_sub(low) <= WALK_LEN_MAX {
+        return first_page(source, low, |page| page.is_first);
     }
-    let (mut low, mut high) = (link.data_at, len);
-    while high - low > BISECTION_LEN_MIN {
-        let middle = low + (high - low) / 2;
-        let mut pages = PageReader::new(source.clone(), middle);
-        let page = loop {
-            match pages.next()? {
-                Found::Page => break Some(pages.page()),
-                Found::Nothing => break None,
-                Found::Skipped(_) if pages.position() > high => break None,
-                Found::Skipped(_) => {}
+    let mut seen = Seen { link, counts: Vec::new() };
+    let (step, mut high) = ((len - low) / PROBES, None);
+    for probe in 1..=PROBES {
+        let at = if probe == PROBES { len } else { link.data_at + step * probe };
+        let page = if probe == PROBES { last_page(source, low, len)? } else { page_from(source, at, len)? };
+        let Some(page) = page else { continue };
+        match seen.belongs(&page) {
+            Some(true) => low = page.end(),
+            Some(false) => {
+                high = Some(at);
+                break;
             }
-        };
-        match page.filter(|page| !is_foreign(page)) {
-            Some(page) => low = page.end().min(high),
+            None => {}
+        }
+    }
+    let Some(mut high) = high else { return Ok(None) };
+    while high.saturating_sub(low) > BISECTION_LEN_MIN {
+        let middle = low + (high - low) / 2;
+        match page_from(source, middle, high)?.filter(|page| seen.belongs(page) == Some(true)) {
+            Some(page) => low = page.end(),
             None => high = middle,
         }
     }
-    first_page(source, low, |page| page.is_first && is_foreign(page))
+    first_page(source, low, |page| page.is_first)
+}
+
+/// What pages of a link have been seen at places ever further on.
+struct Seen<'a> {
+    link: &'a Link,
+    /// The sequence number of the last page of each bitstream, by its serial number.
+    counts: Vec<(u32, u32)>,
+}
+
+impl Seen<'_> {
+    /// Whether a page is of the link; `None` when it is the first of its bitstream to be seen, and nothing tells.
+    fn belongs(&mut self, page: &Page) -> Option<bool> {
+        if page.is_first || !self.link.has(page.serial) {
+            return Some(false);
+        }
+        let Some((_, count)) = self.counts.iter_mut().find(|(serial, _)| *serial == page.serial) else {
+            self.counts.push((page.serial, page.sequence));
+            return None;
+        };
+        let goes_on = page.sequence >= *count;
+        *count = (*count).max(page.sequence);
+        Some(goes_on)
+    }
+}
+
+/// The first page from byte `from` on, if one begins before `until`.
+fn page_from(source: &Source, from: u64, until: u64) -> Result<Option<Page>, Error> {
+    let mut pages = PageReader::new(source.clone(), from);
+    while pages.position() < until {
+        match pages.next()? {
+            Found::Page => return Ok(Some(pages.page().clone())),
+            Found::Skipped(_) => {}
+            Found::Nothing => break,
+        }
+    }
+    Ok(None)
 }
 
 /// The last page of the file, if there is one in its last bytes.
@@ -241,8 +292,7 @@ pub fn firsts(source: &Source, link: &Link) -> Result<Vec<Option<First>>, Error>
             break;
         }
         for packet in ready.drain(..) {
-            let priming = link.mapping_of(packet.track).map(|mapping| mapping.priming()).unwrap_or_default();
-            let first = First { at: packet.at, pts: packet.pts, shown: packet.pts + priming };
+            let first = First { at: packet.at, pts: packet.pts, shown: packet.shown };
             firsts[packet.track].get_or_insert(first);
         }
     }

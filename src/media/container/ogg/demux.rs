@@ -84,11 +84,6 @@ impl Link {
         Ok(link)
     }
 
-    /// What the stream is that is served as this track.
-    pub fn mapping_of(&self, track: usize) -> Option<&Arc<Mapping>> {
-        self.streams.iter().find(|stream| stream.track == Some(track)).and_then(|stream| stream.mapping.as_ref())
-    }
-
     /// Streams that can be read, by serial number.
     fn readers(&self) -> Vec<(u32, Stream)> {
         let reader = |stream: &LinkStream| {

@@ -92,6 +92,9 @@ pub struct Mapping {
 pub struct Contents {
     /// By how many ticks the position grows.
     pub duration: u32,
+    /// How many ticks before its position it is stamped, where it yields nothing by itself: so the next one has a
+    /// time of its own.
+    pub lead: u32,
     /// Decoding can start with it.
     pub is_sync: bool,
 }
@@ -124,17 +127,19 @@ impl Mapping {
     /// What is in a packet that is no header. `before` is the block size of the packet before it, for Vorbis, and will
     /// be that of this one.
     pub fn contents(&self, packet: &[u8], before: &mut Option<u16>) -> Option<Contents> {
-        let audio = |duration| Contents { duration, is_sync: true };
+        let audio = |duration| Contents { duration, lead: 0, is_sync: true };
         match &self.codec {
             Codec::Opus(_) => Some(packet_duration(packet)).filter(|duration| *duration > 0).map(audio),
             Codec::Vorbis(config) => {
                 let size = config.block_size(packet)?;
-                // The first packet of a stretch yields nothing by itself (Vorbis I section 4.3.8).
-                let duration = before.replace(size).map_or(0, |before| (u32::from(before) + u32::from(size)) / 4);
-                Some(audio(duration))
+                Some(match before.replace(size) {
+                    Some(before) => audio((u32::from(before) + u32::from(size)) / 4),
+                    // The first packet of a stretch is there for the next one only (Vorbis I section 4.3.8).
+                    None => Contents { lead: u32::from(size) / 2, ..audio(0) },
+                })
             }
             Codec::Flac(config) => FrameHeader::parse(packet, config).map(|header| audio(header.block_size)),
-            _ => Some(Contents { duration: 1, is_sync: is_theora_key_frame(packet) }),
+            _ => Some(Contents { duration: 1, lead: 0, is_sync: is_theora_key_frame(packet) }),
         }
     }
 

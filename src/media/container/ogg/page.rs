@@ -72,6 +72,8 @@ pub struct PageReader {
     /// Whether reading began at a page, or has come to one.
     is_aligned: bool,
     is_finished: bool,
+    /// What the file ends with may be the start of a page.
+    is_cut_off: bool,
     page: Page,
 }
 
@@ -90,7 +92,15 @@ impl PageReader {
             body: Vec::new(),
         };
         let window = Window::new(source, WINDOW_LEN);
-        Self { window, position: at, damaged_from: None, is_aligned: false, is_finished: false, page }
+        Self {
+            window,
+            position: at,
+            damaged_from: None,
+            is_aligned: false,
+            is_finished: false,
+            is_cut_off: false,
+            page,
+        }
     }
 
     /// The page that was found last.
@@ -135,7 +145,11 @@ impl PageReader {
                     return Ok(Found::Page);
                 }
                 Candidate::CutOff if !self.is_finished => return Ok(Found::Nothing),
-                Candidate::CutOff | Candidate::No => self.step_over(1),
+                Candidate::CutOff => {
+                    self.is_cut_off |= self.damaged_from.is_none();
+                    self.step_over(1);
+                }
+                Candidate::No => self.step_over(1),
             }
         }
     }
@@ -153,9 +167,10 @@ impl PageReader {
             return Found::Nothing;
         }
         self.step_over(left);
-        match self.damaged_from.take() {
-            Some(_) if self.is_aligned => Found::Skipped(Error::truncated("the last Ogg page", self.position)),
-            _ => Found::Nothing,
+        match self.damaged_from.take().filter(|_| self.is_aligned) {
+            Some(_) if self.is_cut_off => Found::Skipped(Error::truncated("the last Ogg page", self.position)),
+            Some(from) => Found::Skipped(Error::malformed("Ogg page", from)),
+            None => Found::Nothing,
         }
     }
 

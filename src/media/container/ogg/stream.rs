@@ -22,6 +22,8 @@ pub struct Packet {
     pub at: u64,
     pub track: usize,
     pub pts: MediaTime,
+    /// When the first is that is to be heard, if reading began with it.
+    pub shown: MediaTime,
     /// When what it holds has been shown, and what of it is to be shown.
     pub end: MediaTime,
     pub shown_end: MediaTime,
@@ -104,17 +106,18 @@ impl Stream {
         let total: i64 = found.iter().map(|(_, contents)| i64::from(contents.duration)).sum();
         let Some((start, end)) = self.span(page, total).filter(|_| !found.is_empty()) else { return };
         let mut position = start;
-        for (whole, Contents { duration, is_sync }) in found {
+        for (whole, Contents { duration, lead, is_sync }) in found {
             let next = position + i64::from(duration);
             // A picture without bytes repeats the one before; sound behind the end is not to be heard.
             let is_nothing = whole.data.is_empty() || duration > 0 && position >= end;
             if !is_nothing {
                 let time = |position| self.offset + self.mapping.time(position);
-                let pts = time(position).max(self.last_pts);
+                let pts = time(position - i64::from(lead)).max(self.last_pts);
                 self.last_pts = pts;
+                let shown = time(position) + self.mapping.priming();
                 let (end, shown_end) = (time(next), time(next.min(end)));
                 let Whole { at, data } = whole;
-                out.push_back(Packet { at, track: self.track, pts, end, shown_end, is_sync, data });
+                out.push_back(Packet { at, track: self.track, pts, shown, end, shown_end, is_sync, data });
             }
             position = next;
         }

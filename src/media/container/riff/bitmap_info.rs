@@ -51,7 +51,9 @@ impl<'a> BitmapInfo<'a> {
         let codec = match <&[u8; 4]>::try_from(&upper[..]).unwrap_or(&self.compression) {
             b"H264" | b"X264" | b"AVC1" | b"DAVC" | b"VSSH" | b"Q264" | b"V264" | b"GAVC" => return Ok(h264(extra)),
             b"HEVC" | b"H265" | b"X265" | b"HVC1" | b"HEV1" => return Ok(h265(extra)),
-            b"MJPG" | b"JPEG" | b"IJPG" | b"DMB1" | b"MJPA" => Codec::Jpeg(JpegConfig { size }),
+            b"MJPG" | b"JPEG" | b"IJPG" | b"DMB1" | b"MJPA" => {
+                Codec::Jpeg(JpegConfig { size, ..JpegConfig::default() })
+            }
             b"XVID" | b"DIVX" | b"DX50" | b"FMP4" | b"MP4V" | b"M4S2" | b"MP4S" | b"3IV2" | b"3IVX" | b"RMP4"
             | b"SMP4" | b"UMP4" | b"WV1F" | b"XVIX" | b"DXGM" | b"BLZ0" | b"HDX4" | b"SEDG" | b"FVFW" => {
                 Codec::Mpeg4Visual(mpeg4(extra, size))

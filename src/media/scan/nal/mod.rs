@@ -45,22 +45,6 @@ impl NalFramer {
         Self::new(NalCodec::H265)
     }
 
-    /// For a stream whose parameter sets are known beforehand, from its start or from a header, so that reading can
-    /// begin anywhere; `None` for other codecs than these two.
-    pub fn with_config(codec: &Codec) -> Option<Self> {
-        let mut framer = match codec {
-            Codec::H264(_) => Self::h264(),
-            Codec::H265(_) => Self::h265(),
-            _ => return None,
-        };
-        framer.parser.sets = SetList::from_codec(codec);
-        framer.parser.has_pictures = true;
-        for nal in framer.parser.sets.iter() {
-            framer.parser.tracker.push(nal);
-        }
-        Some(framer)
-    }
-
     fn new(codec: NalCodec) -> Self {
         Self { parser: Parser::new(codec), timing: Timing::default(), is_finished: false }
     }
@@ -105,6 +89,14 @@ impl Framer for NalFramer {
 
     fn codec(&self) -> Option<Codec> {
         self.parser.has_pictures.then(|| self.parser.sets.codec()).flatten()
+    }
+
+    fn prime(&mut self, codec: &Codec) {
+        if let Some(sets) = self.parser.sets.primed(codec) {
+            sets.iter().for_each(|nal| _ = self.parser.tracker.push(nal));
+            self.parser.sets = sets;
+            self.parser.has_pictures = true;
+        }
     }
 
     fn frame_rate(&self) -> Option<f64> {

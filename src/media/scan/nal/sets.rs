@@ -93,19 +93,16 @@ impl SetList {
         Self { codec, vps: Vec::new(), sps: Vec::new(), pps: Vec::new(), frame_rate: None }
     }
 
-    /// With those that `codec` has, which is one of the two.
-    pub fn from_codec(codec: &Codec) -> Self {
-        let mut list = match codec {
-            Codec::H265(H265Config { vps, sps, pps }) => {
-                Self { vps: vps.clone(), sps: sps.clone(), pps: pps.clone(), ..Self::new(NalCodec::H265) }
-            }
-            Codec::H264(H264Config { sps, pps }) => {
-                Self { sps: sps.clone(), pps: pps.clone(), ..Self::new(NalCodec::H264) }
-            }
-            _ => Self::new(NalCodec::H264),
+    /// With those that `codec` has; `None` when it is another one than this.
+    pub fn primed(&self, codec: &Codec) -> Option<Self> {
+        let (vps, sps, pps) = match (self.codec, codec) {
+            (NalCodec::H264, Codec::H264(H264Config { sps, pps })) => (Vec::new(), sps.clone(), pps.clone()),
+            (NalCodec::H265, Codec::H265(H265Config { vps, sps, pps })) => (vps.clone(), sps.clone(), pps.clone()),
+            _ => return None,
         };
-        list.find_frame_rate();
-        list
+        let mut primed = Self { vps, sps, pps, ..Self::new(self.codec) };
+        primed.find_frame_rate();
+        Some(primed)
     }
 
     /// All, in the order in which a decoder wants them.

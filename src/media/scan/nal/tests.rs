@@ -240,9 +240,11 @@ fn a_stream_goes_on_after_its_end_was_told() {
 #[test]
 fn reading_can_begin_anywhere_when_the_parameter_sets_are_known() {
     let config = Codec::H264(H264Config { sps: vec![sps(0, true)], pps: vec![pps(0, false)] });
-    for (framer, expected) in [(NalFramer::h264(), vec![]), (NalFramer::with_config(&config).unwrap(), vec![(40, 40)])]
-    {
-        let mut framer = framer;
+    for (is_primed, expected) in [(false, vec![]), (true, vec![(40, 40)])] {
+        let mut framer = NalFramer::h264();
+        if is_primed {
+            framer.prime(&config);
+        }
         push(&mut framer, &p(2), 0, Some(40), None);
         framer.finish();
         assert_eq!(times(&mut framer), expected);

@@ -1,9 +1,12 @@
 mod fake;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::Timing;
-use crate::media::{Kind, Next, SeekTo};
+use super::index::Table;
+use crate::media::{Kind, Next, Progress, Recording, SeekTo};
 use fake::{Fake, Record, Viewer, ms, picture, sound};
 
 /// Pictures at 25 a second, a key frame each second, and sound each 20 ms that is stored `late` milliseconds behind the
@@ -269,6 +272,90 @@ fn a_seek_in_a_large_file_without_stamps_reads_on_up_to_a_limit_and_the_next_one
     assert!(again == first && read < 1 << 20, "{again} ms, {read} bytes");
 }
 
+/// Has all of a recording read; how many steps that took.
+fn index(opened: &Arc<dyn Recording>) -> usize {
+    let mut indexing = Arc::clone(opened).indexing().unwrap();
+    (1..).find(|_| indexing.step().unwrap() == Progress::Done).unwrap()
+}
+
+#[test]
+fn a_large_file_without_stamps_is_known_once_it_has_been_read_in_the_background() {
+    let fake = large(Timing::Counted);
+    let opened = fake.open();
+    let mut viewer = Viewer::new(&opened, &[0]);
+    assert!(index(&opened) > 100, "in small steps");
+    assert_eq!((opened.duration(), opened.tracks()[0].duration), (Some(ms(50_000_000)), Some(ms(50_000_000))));
+    let (landed, read) = fake.reads(|| viewer.seek(40_000_001, SeekTo::SyncAtOrBefore));
+    assert!(landed == 40_000_000 && read < 1 << 20, "{landed} ms, {read} bytes");
+    assert!(Arc::clone(&opened).indexing().is_none(), "nothing is left to be done");
+}
+
+#[test]
+fn what_was_found_out_is_as_good_when_the_file_is_opened_another_time() {
+    let fake = large(Timing::Counted);
+    let opened = fake.open();
+    let indexing = Arc::clone(&opened).indexing().unwrap();
+    assert!(indexing.export().is_none(), "nothing is known yet");
+    index(&opened);
+    let kept = indexing.export().unwrap();
+    assert!(kept.len() < 400_000, "{} bytes for 25,000 key frames", kept.len());
+
+    let again = fake.open();
+    let mut indexing = Arc::clone(&again).indexing().unwrap();
+    for bad in [&kept[..kept.len() - 1], &[], b"something else"] {
+        assert!(!indexing.import(bad));
+    }
+    assert!(indexing.import(&kept));
+    assert_eq!((again.duration(), again.tracks()[0].bitrate), (opened.duration(), opened.tracks()[0].bitrate));
+    assert_eq!(indexing.export().unwrap(), kept);
+    let (landed, read) = fake.reads(|| Viewer::new(&again, &[0]).seek(40_000_001, SeekTo::SyncAtOrBefore));
+    assert!(landed == 40_000_000 && read < 1 << 20, "{landed} ms, {read} bytes");
+}
+
+#[test]
+fn the_index_of_very_long_sound_stays_small_and_exact() {
+    let records = (0..4_000_000).map(|number| sound(0, 20 * number)).collect();
+    let fake = Fake::new(false, 1, Timing::Counted, records);
+    let opened = fake.open();
+    index(&opened);
+    let kept = Arc::clone(&fake.open()).indexing().map(|_| ()).is_some();
+    assert!(kept, "it is too large to be read when it is opened");
+    let (landed, read) = fake.reads(|| Viewer::new(&opened, &[0]).seek(79_000_013, SeekTo::SyncAtOrBefore));
+    assert!(landed == 79_000_000 && read < 100_000, "{landed} ms, {read} bytes");
+}
+
+#[test]
+fn while_one_reads_on_others_are_not_held_up() {
+    let fake = large(Timing::Stamped);
+    let opened = fake.open();
+    let mut indexing = Arc::clone(&opened).indexing().unwrap();
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || while indexing.step().unwrap() != Progress::Done {});
+        let mut viewer = Viewer::new(&opened, &[0]);
+        let mut count = 0;
+        while !reading.is_finished() || count < 3 {
+            assert_eq!(viewer.seek(40_000_001, SeekTo::SyncAtOrBefore), 40_000_000);
+            count += 1;
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_index_where_it_does() {
+    let fake = large(Timing::Counted).fails_at(600_000);
+    let opened = fake.open();
+    let mut indexing = Arc::clone(&opened).indexing().unwrap();
+    let error = loop {
+        match indexing.step() {
+            Ok(progress) => assert_ne!(progress, Progress::Done),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.to_string(), "cannot read a record: the disk is broken");
+    assert_eq!(indexing.step().unwrap(), Progress::Done);
+    assert_eq!(opened.duration(), Some(ms(24_000_000)));
+}
+
 /// Pictures with key frames, and two tracks of sound, stored anyhow.
 fn any_file() -> impl Strategy<Value = Fake> {
     let gops = proptest::collection::vec((1..60_i64, 20..80_i64), 1..12);
@@ -319,6 +406,24 @@ proptest! {
         for (to, is_after, mask) in seeks {
             let tracks: Vec<usize> = (0..3).filter(|track| mask >> track & 1 == 1).collect();
             check_seek(&fake, &mut Viewer::new(&opened, &tracks), &tracks, to, HOW[usize::from(is_after)]);
+        }
+    }
+
+    #[test]
+    fn a_kept_index_that_was_changed_is_refused_or_at_least_sane(at in 0..400_usize, byte: u8, cut in 0..400_usize) {
+        let pictures = (0..2000_i64).map(|number| Record { len: 10_000, ..picture(40 * number, number % 25 == 0) });
+        let fake = Fake::new(true, 0, Timing::Stamped, pictures.collect());
+        let opened = fake.open();
+        let mut indexing = Arc::clone(&opened).indexing().unwrap();
+        while indexing.step().unwrap() != Progress::Done {}
+        let mut kept = indexing.export().unwrap();
+        kept.truncate(400 + cut);
+        if let Some(old) = kept.get_mut(at) {
+            *old = byte;
+        }
+        if let Some(table) = Table::from_bytes(&kept, 1, fake.len()) {
+            prop_assert!(table.points.is_sorted_by(|a, b| a.time < b.time));
+            prop_assert!(table.points.iter().all(|point| point.from.at < fake.len()));
         }
     }
 

@@ -105,7 +105,7 @@ impl<S: Syntax> Frames<S> {
     ///
     /// # Errors
     /// When bytes are no frame, once for each stretch of them.
-    pub fn next(&mut self) -> Result<Option<Frame<S::Header>>, Error> {
+    pub fn find_next(&mut self) -> Result<Option<Frame<S::Header>>, Error> {
         loop {
             self.skip_tag();
             if self.buffer.is_empty() {
@@ -274,3 +274,8 @@ impl FrameClock {
         *self = Self { next: MediaTime::from_ticks(count, rate), count: Some((count, rate)) };
     }
 }
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Which program is played and where its streams are: looked for when a file is opened, followed while it is read.
+
+use std::collections::BTreeMap;
+
+use super::packet::{Found, PACKET_LEN, Packet, Packets};
+use super::psi::{ProgramMap, Sections, parse_pat};
+use super::streams::{StreamKind, guess, kind_of};
+use crate::media::Error;
+
+/// The PID of the program association table.
+const PID_PAT: u16 = 0;
+/// How far into a file maps are looked for, and how far behind the first one those of other programs, in bytes.
+const MAP_SEARCH_LEN: u64 = 8 << 20;
+const FURTHER_MAPS_LEN: u64 = 1 << 20;
+/// How many streams are guessed, and how many PES packets of each are looked at.
+const GUESSED_MAX: usize = 16;
+const GUESSES_MAX: u32 = 100;
+/// How much of a PES packet is looked at to guess what it has.
+const GUESS_LEN: usize = 4 * PACKET_LEN;
+
+/// A stream that can be streamed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Its PID.
+    pub pid: u16,
+    /// What it is.
+    pub kind: StreamKind,
+}
+
+/// What the maps of a file say.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// program_number of the program that is played; `None` where there is no map.
+    pub number: Option<u16>,
+    /// Its streams.
+    pub places: Vec<Place>,
+    /// What is left out, in words.
+    pub left_out: Vec<String>,
+}
+
+/// The streams of a map, and what of it cannot be streamed.
+fn places(map: &ProgramMap) -> (Vec<Place>, Vec<String>) {
+    let (mut places, mut left_out) = (Vec::new(), Vec::new());
+    for entry in &map.streams {
+        match kind_of(entry, &map.descriptors) {
+            Ok(kind) => places.push(Place { pid: entry.pid, kind }),
+            Err(name) => left_out.push(format!("stream {:#06x} is left out: {name}", entry.pid)),
+        }
+    }
+    (places, left_out)
+}
+
+/// Reads the maps at the start of a file and picks the first program that has anything to play.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn discover(mut packets: Packets) -> Result<Discovery, Error> {
+    let start = packets.position();
+    let (mut end, mut pat, mut wanted) = (MAP_SEARCH_LEN, Sections::default(), Vec::new());
+    let mut maps: BTreeMap<u16, Sections> = BTreeMap::new();
+    let mut found: BTreeMap<u16, ProgramMap> = BTreeMap::new();
+    let mut bytes = [0; PACKET_LEN];
+    while packets.position() - start < end && (wanted.is_empty() || found.len() < wanted.len()) {
+        match packets.next(&mut bytes, true)? {
+            Found::Starved => break,
+            Found::Skipped(_) => continue,
+            Found::Packet(_) => {}
+        }
+        let Some(packet) = Packet::parse(&bytes).filter(|packet| !packet.has_error) else { continue };
+        if packet.pid == PID_PAT {
+            pat.push(packet.payload, packet.is_start, |section| {
+                for program in parse_pat(section).unwrap_or_default() {
+                    if !wanted.contains(&program) {
+                        wanted.push(program);
+                        maps.entry(program.1).or_default();
+                    }
+                }
+            });
+        } else if let Some(sections) = maps.get_mut(&packet.pid) {
+            let before = found.len();
+            sections.push(packet.payload, packet.is_start, |section| {
+                found.extend(ProgramMap::parse(section).map(|map| (map.number, map)));
+            });
+            if before == 0 && !found.is_empty() {
+                end = end.min(packets.position() - start + FURTHER_MAPS_LEN);
+            }
+        }
+    }
+    let in_order: Vec<_> = wanted.iter().filter_map(|(number, _)| found.get(number)).collect();
+    Ok(pick(&in_order))
+}
+
+fn pick(maps: &[&ProgramMap]) -> Discovery {
+    let playable = |map: &&&ProgramMap| !places(map).0.is_empty();
+    let Some(map) = maps.iter().find(playable).or(maps.first()) else { return Discovery::default() };
+    let (places, mut left_out) = places(map);
+    let others = maps.iter().filter(|other| other.number != map.number);
+    left_out.extend(others.map(|other| format!("program {} is left out", other.number)));
+    Discovery { number: Some(map.number), places, left_out }
+}
+
+/// Guesses the streams of a file without maps by their PES packets, in the order in which they come, video first.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn guess_streams(mut packets: Packets) -> Result<Vec<Place>, Error> {
+    #[derive(Default)]
+    struct Candidate {
+        bytes: Vec<u8>,
+        tries: u32,
+    }
+    let start = packets.position();
+    let mut candidates: BTreeMap<u16, Candidate> = BTreeMap::new();
+    let mut places: Vec<Place> = Vec::new();
+    let mut bytes = [0; PACKET_LEN];
+    while packets.position() - start < MAP_SEARCH_LEN && places.len() < GUESSED_MAX {
+        match packets.next(&mut bytes, true)? {
+            Found::Starved => break,
+            Found::Skipped(_) => continue,
+            Found::Packet(_) => {}
+        }
+        let Some(packet) = Packet::parse(&bytes).filter(|packet| !packet.is_scrambled && !packet.has_error) else {
+            continue;
+        };
+        if places.iter().any(|place| place.pid == packet.pid) {
+            continue;
+        }
+        let candidate = candidates.entry(packet.pid).or_default();
+        if packet.is_start {
+            candidate.bytes.clear();
+            candidate.tries += 1;
+        }
+        let is_begun = packet.is_start || !candidate.bytes.is_empty();
+        if is_begun && candidate.bytes.len() < GUESS_LEN && candidate.tries < GUESSES_MAX {
+            candidate.bytes.extend_from_slice(packet.payload);
+            places.extend(guess(&candidate.bytes).map(|kind| Place { pid: packet.pid, kind }));
+        }
+    }
+    places.sort_by_key(|place| !place.kind.is_video);
+    Ok(places)
+}
+
+/// Follows the map of one program through a file.
+#[derive(Debug, Default)]
+pub struct ProgramReader {
+    /// `None`: there are no maps to follow.
+    number: Option<u16>,
+    pat: Sections,
+    map: Sections,
+    map_pid: Option<u16>,
+    last: Option<ProgramMap>,
+}
+
+impl ProgramReader {
+    /// Follows the program with this number, or if it is gone the first one.
+    pub fn new(number: Option<u16>) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    /// Takes a packet of no stream of the program, and gives the streams when their map is new.
+    pub fn push(&mut self, packet: &Packet<'_>) -> Option<Vec<Place>> {
+        let number = self.number?;
+        if packet.pid == PID_PAT {
+            let mut programs = Vec::new();
+            self.pat.push(packet.payload, packet.is_start, |section| {
+                programs.extend(parse_pat(section).unwrap_or_default())
+            });
+            let found = programs.iter().find(|program| program.0 == number).or(programs.first());
+            if let Some((_, pid)) = found.filter(|(_, pid)| self.map_pid != Some(*pid)) {
+                self.map_pid = Some(*pid);
+                self.map.reset();
+            }
+            return None;
+        }
+        if self.map_pid != Some(packet.pid) {
+            return None;
+        }
+        let mut found = None;
+        self.map.push(packet.payload, packet.is_start, |section| {
+            // Several programs may have their maps in one PID.
+            let map = ProgramMap::parse(section);
+            found = map.filter(|map| map.number == number || found.is_none()).or(found.take());
+        });
+        let map = found.filter(|map| self.last.as_ref() != Some(map))?;
+        let streams = places(&map).0;
+        self.last = Some(map);
+        Some(streams)
+    }
+}

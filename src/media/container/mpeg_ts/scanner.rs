@@ -1,0 +1,184 @@
+//! An opened transport stream as a [`Format`].
+
+use std::sync::Arc;
+
+use super::clock::{CLOCK_RATE, Clock};
+use super::demux::{Demux, Landmark, Stream};
+use super::packet::{Found, PACKET_LEN, Packets, STRIDES};
+use super::probes::{Probes, probe};
+use super::program::{Place, ProgramReader, discover, guess_streams};
+use super::survey::{Surveyed, survey};
+use crate::media::io::Source;
+use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
+use crate::media::{Codec, Error, Next, Note, Sample};
+use crate::sync::Leaf;
+use crate::time::MediaTime;
+
+/// How many changes of PIDs and clocks are remembered.
+const LANDMARKS_MAX: usize = 4096;
+
+/// What is known of a file.
+pub struct TransportStream {
+    source: Source,
+    stride: usize,
+    header: Header,
+    /// By track.
+    streams: Vec<(Place, Codec, bool)>,
+    /// The program that is followed.
+    number: Option<u16>,
+    /// The stamp of time 0.
+    base: u64,
+    probes: Probes,
+    /// Sorted by place, as far as anybody has read without leaving anything out.
+    landmarks: Arc<Leaf<Vec<Landmark>>>,
+}
+
+impl TransportStream {
+    /// Finds out what is in the file.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when there is nothing to stream; when the file cannot be read.
+    pub fn open(source: &Source) -> Result<Self, Error> {
+        let (start, stride) = find_start(source)?;
+        let packets = || Packets::from_start(source, start, stride);
+        let mut notes = Vec::new();
+        let note = |text: String| Note { at: None, text };
+        if start > 0 {
+            notes.push(Note { at: Some(0), text: format!("the first packet begins at byte {start}") });
+        }
+        let mut discovery = discover(packets())?;
+        if discovery.number.is_none() {
+            notes.push(note("no program map: streams are guessed".to_owned()));
+            discovery.places = guess_streams(packets())?;
+        }
+        notes.extend(discovery.left_out.into_iter().map(note));
+        let survey = survey(source, packets(), &discovery.places, discovery.number)?;
+        notes.extend(survey.notes);
+        let by = survey.streams.iter().find(|stream| stream.place.kind.is_video).or(survey.streams.first());
+        let pid = by.map_or(0, |stream| stream.place.pid);
+        let probes = probe(source, stride, start, pid, survey.base)?;
+        if probes.has_jumps {
+            notes.push(note("the clock was set anew: time goes on without a gap".to_owned()));
+        }
+        let header = Header {
+            container: super::CONTAINER.name,
+            tracks: survey.streams.iter().map(|stream| stream.track.clone()).collect(),
+            notes,
+            start: Entry { at: start, time: Some(MediaTime::ZERO) },
+            timing: if probes.has_jumps { Timing::Counted } else { Timing::Stamped },
+            duration: None,
+        };
+        let known = |stream: Surveyed| (stream.place, stream.track.codec, stream.waits_for_sync);
+        Ok(Self {
+            source: source.clone(),
+            stride,
+            header,
+            streams: survey.streams.into_iter().map(known).collect(),
+            number: discovery.number,
+            base: survey.base,
+            probes,
+            landmarks: Arc::default(),
+        })
+    }
+}
+
+/// Where the first packet is, and how far apart they are.
+fn find_start(source: &Source) -> Result<(u64, usize), Error> {
+    let mut packets = Packets::new(source, 0, STRIDES[0]);
+    match packets.next(&mut [0; PACKET_LEN], true)? {
+        Found::Packet(at) => Ok((at, packets.stride())),
+        Found::Skipped(_) | Found::Starved => Err(Error::Unsupported("no transport packets in it".to_owned())),
+    }
+}
+
+impl Format for TransportStream {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
+        let is_start = entry.at <= self.header.start.at;
+        let landmark = self.landmarks.with(|all| {
+            let passed = all.partition_point(|landmark| landmark.at <= entry.at);
+            passed.checked_sub(1).and_then(|last| all.get(last).cloned())
+        });
+        let packets = if is_start { Packets::from_start } else { Packets::new };
+        let stream = |(index, (place, codec, _)): (usize, &(Place, Codec, bool))| {
+            let pid = landmark.as_ref().and_then(|landmark| landmark.pids.get(index)).unwrap_or(&place.pid);
+            let mut stream = Stream::new(*pid, place.kind, Some(codec));
+            if !is_start {
+                // What comes first may be the rest of a frame.
+                stream.framer.reset();
+            }
+            stream
+        };
+        let near = entry.time.map(|time| time.to_ticks(CLOCK_RATE)).unwrap_or_else(|| self.probes.time_at(entry.at));
+        let offset = landmark.as_ref().map_or(0, |landmark| landmark.offset);
+        let clock = Clock::new(self.base, offset, Some(near), self.probes.forward_max);
+        let streams = self.streams.iter().enumerate().map(stream).collect();
+        let packets = packets(&self.source, entry.at, self.stride);
+        Box::new(TransportScanner {
+            demux: Demux::new(packets, streams, ProgramReader::new(self.number), clock, offset),
+            waiting: self.streams.iter().map(|(_, _, waits_for_sync)| is_start && *waits_for_sync).collect(),
+            last: entry,
+            landmarks: (is_start || entry.time.is_some()).then(|| Arc::clone(&self.landmarks)),
+        })
+    }
+}
+
+struct TransportScanner {
+    demux: Demux,
+    /// Tracks of which nothing is wanted before the first key frame.
+    waiting: Vec<bool>,
+    last: Entry,
+    /// Where changes are noted, by readers who know what was before.
+    landmarks: Option<Arc<Leaf<Vec<Landmark>>>>,
+}
+
+impl TransportScanner {
+    fn note_landmarks(&mut self) {
+        let found = self.demux.take_landmarks();
+        let Some(landmarks) = self.landmarks.as_ref().filter(|_| !found.is_empty()) else { return };
+        landmarks.with(|all| {
+            for landmark in found {
+                let place = all.partition_point(|known| known.at < landmark.at);
+                let is_new = all.get(place).is_none_or(|known| known.at != landmark.at);
+                if is_new && all.len() < LANDMARKS_MAX {
+                    all.insert(place, landmark);
+                }
+            }
+        });
+    }
+}
+
+impl Scanner for TransportScanner {
+    fn next(&mut self, sample: &mut Sample) -> Result<Next, Error> {
+        loop {
+            let mut origin = 0;
+            let next = self.demux.next(sample, &mut origin)?;
+            self.note_landmarks();
+            if !matches!(next, Next::Sample) {
+                return Ok(next);
+            }
+            let waiting = &mut self.waiting[sample.track];
+            *waiting &= !sample.is_sync;
+            if !*waiting {
+                self.last = Entry { at: origin, time: Some(sample.pts) };
+                return Ok(next);
+            }
+            sample.clear();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.demux.finish();
+    }
+
+    fn entry(&self) -> Entry {
+        self.last
+    }
+
+    fn position(&self) -> u64 {
+        self.demux.position()
+    }
+}
