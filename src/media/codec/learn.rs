@@ -1,10 +1,12 @@
 //! What a container may leave open about a codec, and the first frame tells.
 
 use super::vpx::FrameHeader;
-use super::{Ac3Config, Av1Config, Codec, Mpeg4VisualConfig, MpegAudioConfig, MpegVideoConfig, ac3, h263, mpeg_audio};
+use super::{
+    Ac3Config, Av1Config, Codec, JpegConfig, Mpeg4VisualConfig, MpegAudioConfig, MpegVideoConfig, ac3, h263, mpeg_audio,
+};
 
 /// How much of a frame is enough for [`learn`], in bytes.
-pub const LEARN_LEN: usize = 16 << 10;
+pub const LEARN_LEN: usize = 64 << 10;
 
 /// Whether the first frame of a track can tell more of its codec than the container did. Parameter sets of H.264 and
 /// H.265 are another matter: they may come later.
@@ -18,6 +20,8 @@ pub fn is_wanted(codec: &Codec) -> bool {
         Codec::H263(config) => config.size.is_none(),
         // What containers tell of their layer, rate and channels is wrong too often.
         Codec::MpegAudio(_) | Codec::Ac3(_) | Codec::Eac3(_) => true,
+        // Whether RTP can carry the pictures, they say themselves.
+        Codec::Jpeg(_) => true,
         _ => false,
     }
 }
@@ -41,6 +45,7 @@ pub fn learn(codec: &mut Codec, frame: &[u8]) {
         }
         Codec::Mpeg4Visual(config) => *config = Mpeg4VisualConfig::parse(frame).unwrap_or_else(|| config.clone()),
         Codec::MpegVideo(config) => *config = MpegVideoConfig::parse(frame).unwrap_or_else(|| config.clone()),
+        Codec::Jpeg(config) => *config = JpegConfig::of_picture(frame).unwrap_or(*config),
         Codec::H263(config) => {
             config.size = h263::PictureHeader::parse(frame).and_then(|header| header.size).or(config.size);
         }

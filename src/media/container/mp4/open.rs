@@ -7,6 +7,7 @@ use super::cursor::TrackCursor;
 use super::fragments::Step;
 use super::hints::Hints;
 use super::movie::{Movie, Presentation, Trak};
+use super::recover::Recovered;
 use super::sample::Found;
 use super::sample_entry::{self, Description, Unplayable};
 use super::search::Fragments;
@@ -86,11 +87,26 @@ impl Layout {
                 format!("a part of a recording, without its header: no moov box before the moof at byte {at}")
             }
             (_, None, Some(mdat)) => {
-                format!("the recording was not finished: it has no moov box (mdat at byte {} is not indexed)", mdat.at)
+                format!(
+                    "the index (moov) is missing: the recorder did not finish the file (mdat at byte {} cannot be read)",
+                    mdat.at
+                )
             }
             (None, None, None) => return Error::malformed("file: it has neither moov nor mdat box", 0),
         };
         Error::Unsupported(text)
+    }
+}
+
+/// The video of a file without `moov`, where it can be found again.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn without_index(source: &Source) -> Result<Option<Recovered>, Error> {
+    let mut window = Window::new(source.clone(), WINDOW_LEN);
+    match Layout::read(&mut window, source.len()?)? {
+        Layout { moov: None, first_moof: None, mdat: Some(mdat), .. } => Recovered::open(source, &mdat),
+        _ => Ok(None),
     }
 }
 

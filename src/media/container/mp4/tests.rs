@@ -151,7 +151,7 @@ fn tracks_that_cannot_be_streamed_are_left_out_with_a_note() {
 fn a_file_without_moov_or_samples_says_so() {
     let bytes = whole_file(&both(), Layout::MoovLast);
     let crashed = &bytes[..find(&bytes, b"moov", 0)];
-    let wanted = "the recording was not finished: it has no moov box (mdat at byte 24 is not indexed)";
+    let wanted = "the index (moov) is missing: the recorder did not finish the file (mdat at byte 24 cannot be read)";
     assert_eq!(open(crashed).unwrap_err().to_string(), wanted);
     assert_eq!(open(&crashed[..500]).unwrap_err().to_string(), wanted, "cut off within mdat");
     let mut broken = bytes.clone();

@@ -37,7 +37,7 @@ pub fn codec(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), Stri
             let unknown = || MpegVideoConfig { is_mpeg2, size, headers: Vec::new() };
             Codec::MpegVideo(MpegVideoConfig::parse(private).unwrap_or_else(unknown))
         }
-        "V_MJPEG" => Codec::Jpeg(JpegConfig { size }),
+        "V_MJPEG" => Codec::Jpeg(JpegConfig { size, ..JpegConfig::default() }),
         "V_THEORA" => XiphHeaders::from_laced(private)
             .and_then(XiphHeaders::theora)
             .map(Codec::Theora)

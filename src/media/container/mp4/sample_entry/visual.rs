@@ -101,7 +101,7 @@ pub fn read(window: &mut Window, entry: &BoxAt) -> Result<Option<Description>, U
                 .ok_or_else(|| Unplayable::Unsupported { kind: entry.kind, detail: object_type.map(name_of) })?
         }
         Coding::MpegVideo { is_mpeg2 } => Codec::MpegVideo(mpeg_video(&records, is_mpeg2)),
-        Coding::Jpeg => Codec::Jpeg(JpegConfig { size: records.size }),
+        Coding::Jpeg => Codec::Jpeg(JpegConfig { size: records.size, ..JpegConfig::default() }),
         Coding::H263 => Codec::H263(H263Config { size: records.size }),
         Coding::Dv(encode, frame_len, size) => Codec::Dv(DvConfig { encode, frame_len, size }),
     };
@@ -177,7 +177,7 @@ fn by_object_type(records: &Records) -> Option<Codec> {
         }
         0x60..=0x65 => Codec::MpegVideo(mpeg_video(records, true)),
         0x6a => Codec::MpegVideo(mpeg_video(records, false)),
-        0x6c => Codec::Jpeg(JpegConfig { size: records.size }),
+        0x6c => Codec::Jpeg(JpegConfig { size: records.size, ..JpegConfig::default() }),
         _ => return None,
     })
 }
