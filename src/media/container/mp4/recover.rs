@@ -1,8 +1,8 @@
 //! A recording whose index, `moov`, was never written, because the recorder lost power or was stopped: H.264 or H.265
 //! in `mdat` is found again when its parameter sets are there, too.
 //!
-//! What is known of a NAL unit is its length of four bytes, its header, and for slices that they refer to a parameter
-//! set that was seen. That tells them from the sound that lies between, which cannot be divided into frames without the
+//! What is known of a NAL unit is its length of four bytes, its header, for slices that they refer to a parameter set
+//! that was seen, and that no start code is in it. That tells them from the sound that lies between, which cannot be divided into frames without the
 //! index and is left out. Nothing tells when pictures are shown: they are counted at the rate that the parameter sets
 //! tell, or the framer's default.
 
@@ -207,6 +207,12 @@ impl Recogniser {
     }
 }
 
+/// Whether `nal` could be a NAL unit as a whole: no start code nor three zero bytes in it, and no zero byte at its end
+/// (ITU-T H.264 section 7.4.1, H.265 section 7.4.2.1).
+fn is_clean(nal: &[u8]) -> bool {
+    nal.last().is_some_and(|last| *last != 0) && !nal.windows(3).any(|bytes| bytes[..2] == [0, 0] && bytes[2] < 3)
+}
+
 struct RecoveredScanner {
     source: Source,
     window: Window,
@@ -214,6 +220,8 @@ struct RecoveredScanner {
     framer: NalFramer,
     recogniser: Recogniser,
     position: u64,
+    /// Where the last NAL unit ended.
+    expected: u64,
     nal: Vec<u8>,
     last: Entry,
     is_finished: bool,
@@ -234,6 +242,7 @@ impl RecoveredScanner {
             framer,
             recogniser: Recogniser::new(&recovered.codec),
             position: entry.at,
+            expected: entry.at,
             nal: Vec::new(),
             last: entry,
             is_finished: false,
@@ -264,9 +273,15 @@ impl RecoveredScanner {
             self.nal.clear();
             self.nal.extend_from_slice(&START_CODE);
             self.source.append(&mut self.nal, at, len as usize, "mdat")?;
+            // One that follows another is believed; amid sound it must look right as a whole.
+            if self.position != self.expected && !is_clean(&self.nal[START_CODE.len()..]) {
+                self.position += 1;
+                continue;
+            }
             self.recogniser.learn(&self.nal[START_CODE.len()..]);
             self.framer.push(Chunk { bytes: &self.nal, at: self.position, is_packet: true, stamp: None });
             self.position = at + u64::from(len);
+            self.expected = self.position;
             return Ok(true);
         }
         Ok(false)

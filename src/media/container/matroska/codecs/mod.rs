@@ -14,7 +14,7 @@ pub fn codec(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), Stri
     match entry.codec_id.as_bytes().first() {
         Some(b'V') => video::codec(entry, private),
         Some(b'A') => sound::codec(entry, private),
-        Some(b'S') => text(entry),
+        Some(b'S' | b'D') => text(entry),
         _ => Err(not_streamed(entry)),
     }
 }
@@ -25,9 +25,11 @@ fn not_streamed(entry: &Entry<'_>) -> String {
 
 /// Subtitles that are text; those that are pictures have no payload format.
 fn text(entry: &Entry<'_>) -> Result<(Codec, Framing), String> {
-    let plain = match entry.codec_id.as_str() {
+    let plain: fn(&str) -> String = match entry.codec_id.as_str() {
         "S_TEXT/UTF8" | "S_TEXT/ASCII" => markup::sub_rip,
         "S_TEXT/WEBVTT" => markup::web_vtt,
+        // As WebM had it first.
+        "D_WEBVTT/SUBTITLES" => |block: &str| markup::web_vtt(block.splitn(3, '\n').nth(2).unwrap_or_default()),
         "S_TEXT/ASS" | "S_TEXT/SSA" | "S_ASS" | "S_SSA" => markup::ass,
         _ => return Err(not_streamed(entry)),
     };
