@@ -28,7 +28,7 @@ fn ffmpeg_decodes_from_every_stream_what_it_decodes_from_the_file() {
         };
         let known = |kind| codec_of(recording, kind).filter(|codec| is_known(codec));
         const OPTIONS: &[&str] = &["-rtsp_transport", "tcp"];
-        let video = known(Kind::Video).map(|codec| pictures(OPTIONS, OsStr::new(url), codec)).transpose()?;
+        let video = known(Kind::Video).map(|codec| pictures(OPTIONS, OsStr::new(url), format_of(codec))).transpose()?;
         let audio = known(Kind::Audio).map(|codec| sound(OPTIONS, OsStr::new(url), codec)).transpose()?;
         Ok((video, audio))
     });
@@ -52,6 +52,11 @@ fn gstreamer_decodes_from_every_stream_what_ffmpeg_decodes_from_the_file() {
         }
         Ok((video, audio))
     });
+}
+
+/// The format in which pictures are compared. JPEG has all 256 levels, and nobody is to convert them.
+fn format_of(codec: &Codec) -> &'static str {
+    if matches!(codec, Codec::Jpeg(_)) { "yuvj420p" } else { "yuv420p" }
 }
 
 /// The codec of the first track of a kind.
@@ -82,7 +87,7 @@ fn plays_like_file(
     let (video, audio) = play(&server.url(file.name), &*recording)?;
     if let Some(got) = video {
         let codec = codec_of(&*recording, Kind::Video).ok_or("pictures of no track")?;
-        let want = pictures(file.input_options(), path.as_os_str(), codec)?;
+        let want = pictures(file.input_options(), path.as_os_str(), format_of(codec))?;
         let first = want.iter().zip(&got).position(|(want, got)| want != got);
         check(want == got, || format!("{} pictures, not {}; {first:?} is the first to differ", got.len(), want.len()))?;
     }
@@ -133,9 +138,7 @@ fn gstreamer(url: &str, behind: &str) -> Result<String, String> {
 }
 
 /// The checksums of the pictures that ffmpeg decodes.
-fn pictures(options: &[&str], input: &OsStr, codec: &Codec) -> Result<Vec<String>, String> {
-    // JPEG has all 256 levels, and nobody is to convert them.
-    let format = if matches!(codec, Codec::Jpeg(_)) { "yuvj420p" } else { "yuv420p" };
+pub fn pictures(options: &[&str], input: &OsStr, format: &str) -> Result<Vec<String>, String> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error"]).args(options).arg("-i").arg(input);
     command.args(["-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", format]);

@@ -7,6 +7,7 @@ mod depacketise;
 mod jpeg;
 mod speech;
 mod vpx;
+mod xiph;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};
