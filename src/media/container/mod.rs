@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use super::growing::Growing;
 use super::io::Source;
-use super::{Error, Recording};
+use super::{Error, Kind, Recording};
 
 /// How much of a file's start [`Container::sniff`] is shown, in bytes.
 pub const SNIFF_LEN: usize = 4096;
@@ -133,6 +133,18 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
     }
     Ok(recording)
+}
+
+/// Puts the first track of each kind that is a default before the others of its kind: players take the first. All else
+/// stays in order.
+fn default_first<T>(tracks: &mut [T], kind: impl Fn(&T) -> Kind, is_default: impl Fn(&T) -> bool) {
+    for wanted in [Kind::Video, Kind::Audio, Kind::Text, Kind::Application] {
+        let first = tracks.iter().position(|track| kind(track) == wanted);
+        let default = tracks.iter().position(|track| kind(track) == wanted && is_default(track));
+        if let (Some(first), Some(default)) = (first, default) {
+            tracks[first..=default].rotate_right(1);
+        }
+    }
 }
 
 /// What follows the last dot of a file name, in lower case.
