@@ -82,8 +82,6 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
         Codec::Flac(config) => Box::new(flac::Flac::new(config)),
-        Codec::Text(_) => return Err(no_format(codec)),
-        Codec::Metadata(_) => return Err(no_format(codec)),
         Codec::MpegAudio(_) => Box::new(mpeg_audio::MpegAudio),
         Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
         Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
