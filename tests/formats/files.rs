@@ -92,6 +92,14 @@ pub const FILES: &[File] = &[
     file("pcm.mkv", "Matroska", &["PCM"], Bytes, &[TONE_8K, "-c:a pcm_s16le"]),
     file("plain.264", "raw H.264", &["H.264"], Sizes, &[PICTURE, H264]),
     file("plain.265", "raw H.265", &["H.265"], Sizes, &[PICTURE, H265]),
+    // Transport streams.
+    file("h264_aac.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC]),
+    file("h265_ac3.m2ts", "MPEG-TS", &["H.265", "AC-3"], Packets, &[PICTURE, TONE, H265, AC3]),
+    file("mpeg2_mp2.ts", "MPEG-TS", &["MPEG-2 video", "MP2"], Packets, &[PICTURE, TONE, MPEG2, MP2]),
+    file("mpeg1_mp3.ts", "MPEG-TS", &["MPEG-1 video", "MP3"], Packets, &[PICTURE, TONE, MPEG1, MP3]),
+    file("mpeg4_eac3.ts", "MPEG-TS", &["MPEG-4 part 2", "E-AC-3"], Packets, &[PICTURE, TONE, MPEG4, EAC3]),
+    file("h264_latm.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC, "-mpegts_flags latm"]),
+    file("opus.ts", "MPEG-TS", &["Opus"], Nothing, &[TONE, OPUS]),
     // Flash.
     file("h264_aac.flv", "FLV", &["H.264", "AAC"], Packets, &[PICTURE, TONE, H264, AAC]),
     file("mp3.flv", "FLV", &["MP3"], Packets, &[TONE, "-ar 44100", MP3]),

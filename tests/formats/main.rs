@@ -10,6 +10,7 @@ mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod growing;
 mod probed;
 
 use std::collections::BTreeSet;

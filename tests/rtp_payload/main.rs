@@ -1,8 +1,13 @@
 //! What goes into each payload format comes out of a receiver written apart from it, whatever the sizes.
 
+mod audio;
 mod av1;
+mod blocks;
 mod depacketise;
+mod jpeg;
+mod speech;
 mod vpx;
+mod xiph;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};

@@ -38,9 +38,10 @@ const NTSC: (u32, u32) = (30_000, 1001);
 const PAL: (u32, u32) = (25, 1);
 
 #[rustfmt::skip]
-static PROFILES: [Profile; 10] = [
-    profile("SD-VCR/525-60", 120_000, (720, 480), NTSC, false, 0x00, Some(0)),
-    profile("314M-25/525-60", 120_000, (720, 480), NTSC, false, 0x00, None),
+static PROFILES: [Profile; 9] = [
+    // Of SMPTE 314M as well, whose frames differ in nothing that a receiver minds: for 314M-25/525-60, GStreamer expects
+    // frames twice as long as they are.
+    profile("SD-VCR/525-60", 120_000, (720, 480), NTSC, false, 0x00, None),
     profile("SD-VCR/625-50", 144_000, (720, 576), PAL, true, 0x00, Some(0)),
     profile("314M-25/625-50", 144_000, (720, 576), PAL, true, 0x00, None),
     profile("314M-50/525-60", 240_000, (720, 480), NTSC, false, 0x04, None),

@@ -2,6 +2,7 @@
 
 mod amr_file;
 mod annexb;
+mod flac;
 mod flv;
 mod ivf;
 pub mod matroska;
@@ -83,6 +84,7 @@ pub const CONTAINERS: &[Container] = &[
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
     mpeg4_es::CONTAINER,

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use super::riff::{Chunk, Framing, WaveFormat};
 use super::units::{Units, UnitsFormat};
 use super::{Container, Options, Sniff};
+use crate::media::codec::aac::AdtsFramer;
+use crate::media::codec::ac3::Ac3Framer;
+use crate::media::codec::mpeg_audio::MpegAudioFramer;
 use crate::media::codec::{Codec, ImaAdpcmConfig};
 use crate::media::io::{Source, Window};
 use crate::media::scan::{self, Framer};
@@ -92,8 +95,13 @@ fn open_frames(source: &Source, layout: &Layout, codec: Codec, framing: Framing)
 }
 
 /// The framer of a codec that may stand in WAV with frames of its own.
-fn framer_of(_codec: &Codec) -> Option<fn() -> Box<dyn Framer>> {
-    None
+fn framer_of(codec: &Codec) -> Option<fn() -> Box<dyn Framer>> {
+    match codec {
+        Codec::MpegAudio(_) => Some(|| Box::new(MpegAudioFramer::new())),
+        Codec::Aac(_) => Some(|| Box::new(AdtsFramer::new())),
+        Codec::Ac3(_) | Codec::Eac3(_) => Some(|| Box::new(Ac3Framer::new())),
+        _ => None,
+    }
 }
 
 /// What the chunks told.

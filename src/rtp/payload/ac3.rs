@@ -113,25 +113,28 @@ mod tests {
 
     #[test]
     fn a_frame_that_fits_is_one_packet_of_one_frame() {
-        let frame = sample_of([0x0b, 0x77, 1, 2, 3]);
-        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame, 7), ["M+0 00010b77010203"]);
-        assert_eq!(packets(&mut Ac3::enhanced(CONFIG), &frame, 7), ["M+0 00010b77010203"]);
+        let frame = sample_of([0x0b, 0x77, 1, 2, 3, 4, 5]);
+        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame, 9), ["M+0 00010b770102030405"]);
+        assert_eq!(packets(&mut Ac3::enhanced(CONFIG), &frame, 9), ["M+0 00010b770102030405"]);
     }
 
     #[test]
     fn fragments_of_ac3_tell_whether_the_first_has_five_eighths_and_how_many_there_are() {
-        let frame = sample_of([1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame, 7), ["-+0 01020102030405", "M+0 0302060708"]);
-        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame, 6), ["-+0 020201020304", "M+0 030205060708"]);
-        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame, 5), ["-+0 0203010203", "-+0 0303040506", "M+0 03030708"]);
+        let frame = |len: u8| sample_of((1..=len).collect::<Vec<u8>>());
+        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame(11), 9), ["-+0 010201020304050607", "M+0 030208090a0b"]);
+        assert_eq!(packets(&mut Ac3::plain(CONFIG), &frame(12), 9), ["-+0 020201020304050607", "M+0 030208090a0b0c"]);
+        assert_eq!(
+            packets(&mut Ac3::plain(CONFIG), &frame(15), 9),
+            ["-+0 020301020304050607", "-+0 030308090a0b0c0d0e", "M+0 03030f"]
+        );
     }
 
     #[test]
     fn fragments_of_eac3_are_all_of_one_kind() {
-        let frame = sample_of([1, 2, 3, 4, 5, 6, 7, 8]);
+        let frame = sample_of((1..=15).collect::<Vec<u8>>());
         assert_eq!(
-            packets(&mut Ac3::enhanced(CONFIG), &frame, 5),
-            ["-+0 0103010203", "-+0 0103040506", "M+0 01030708"]
+            packets(&mut Ac3::enhanced(CONFIG), &frame, 9),
+            ["-+0 010301020304050607", "-+0 010308090a0b0c0d0e", "M+0 01030f"]
         );
     }
 

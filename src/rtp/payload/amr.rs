@@ -61,8 +61,8 @@ impl Payloader for Amr {
         self.config.sample_rate()
     }
 
-    /// Frames without speech are sent as well: a recording holds them to keep its time. What is no frame at the end of
-    /// a sample is left out.
+    /// A frame-block in which no channel has data is not sent (section 4.3.2); timestamps tell that it is missing. What
+    /// is no frame at the end of a sample is left out.
     fn packetize(&mut self, sample: &Sample, out: &mut PacketWriter<'_>) {
         let channels = usize::from(self.config.channels.max(1));
         let data = &sample.data[..];
@@ -75,7 +75,11 @@ impl Payloader for Amr {
             frames.push((position, position + len));
             position += len;
             if frames.len() == channels {
-                self.packetize_block(data, &frames, out);
+                if frames.iter().any(|(start, end)| end - start > 1) {
+                    self.packetize_block(data, &frames, out);
+                } else {
+                    self.is_talking = false;
+                }
                 out.advance(self.config.frame_len());
                 frames.clear();
             }
@@ -112,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn the_marker_is_on_the_first_speech_behind_silence() {
+    fn nothing_is_not_sent_and_the_marker_is_on_the_first_speech_behind_silence() {
         let mut payloader = amr(false, 1);
-        let data = [&SPEECH[..], &SPEECH, &NOISE, &NOTHING, &SPEECH].concat();
+        let data = [&SPEECH[..], &SPEECH, &NOISE, &NOTHING, &SPEECH, &SPEECH, &NOTHING, &SPEECH].concat();
         let markers: Vec<String> =
             packets(&mut payloader, &sample_of(data), 100).iter().map(|packet| packet[..9].to_owned()).collect();
-        assert_eq!(markers, ["M+0 f0040", "-+160 f00", "-+320 f04", "-+480 f07", "M+640 f00"]);
+        assert_eq!(markers, ["M+0 f0040", "-+160 f00", "-+320 f04", "M+640 f00", "-+800 f00", "M+1120 f0"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! DV over RTP (RFC 6469): as many whole DIF blocks as fit into a packet, with the sound in them.
 //!
-//! GStreamer and VLC take it. FFmpeg has no depacketiser for it.
+//! FFmpeg, GStreamer and VLC take it; GStreamer only what has one channel of 25 Mbit/s.
 
 use super::Payloader;
 use crate::media::Sample;

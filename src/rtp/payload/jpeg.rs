@@ -214,3 +214,103 @@ impl<'a> Frame<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{packets, sample_of};
+    use super::*;
+    use crate::media::codec::jpeg::testing::{Coding, varied};
+
+    const HEADERS_LEN: usize = 8 + 4 + 128;
+
+    fn payloader() -> Jpeg {
+        Jpeg::new(JpegConfig::default()).unwrap()
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The tables that [`Coding`] makes, behind their header.
+    fn tables() -> String {
+        let tables: Vec<u8> = (1..=64).chain(11..=74).collect();
+        format!("00000080{}", hex(&tables))
+    }
+
+    #[test]
+    fn packets_are_as_rfc_2435_has_them() {
+        let coding = Coding::assumed(50, 35, true);
+        let scan = coding.scan(&[0, 1, 2], &varied(1));
+        let sample = sample_of(coding.picture(&varied(1)));
+        let room = scan.len() / 2;
+        let first = room + 8 - HEADERS_LEN;
+        assert_eq!(
+            packets(&mut payloader(), &sample, room + 8),
+            [
+                // Type 1, Q 255, 7 by 5 blocks of 8; the picture's end is left to the receiver.
+                format!("-+0 0000000001ff0705{}{}", tables(), hex(&scan[..first])),
+                format!("-+0 00{first:06x}01ff0705{}", hex(&scan[first..first + room])),
+                format!("M+0 00{:06x}01ff0705{}", first + room, hex(&scan[first + room..])),
+            ]
+        );
+    }
+
+    #[test]
+    fn restart_intervals_are_told_in_every_packet() {
+        let coding = Coding { restart_interval: 2, ..Coding::assumed(32, 32, false) };
+        let scan = coding.scan(&[0, 1, 2], &varied(2));
+        let found = packets(&mut payloader(), &sample_of(coding.picture(&varied(2))), HEADERS_LEN + 4 + scan.len() - 1);
+        let last = scan.len() - 1;
+        assert_eq!(
+            found,
+            [
+                format!("-+0 0000000040ff04040002ffff{}{}", tables(), hex(&scan[..last])),
+                format!("M+0 00{last:06x}40ff04040002ffff{}", hex(&scan[last..])),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_picture_in_another_order_goes_out_as_receivers_assume_it() {
+        let assumed = Coding::assumed(48, 32, false);
+        let other = Coding { factors: vec![(2, 2), (1, 2), (1, 2)], restart_interval: 1, ..assumed.clone() };
+        let scan = assumed.scan(&[0, 1, 2], &varied(3));
+        let expected = format!("M+0 0000000000ff0604{}{}", tables(), hex(&scan));
+        assert_eq!(packets(&mut payloader(), &sample_of(other.picture(&varied(3))), 50_000), [expected]);
+    }
+
+    #[test]
+    fn sizes_beyond_what_the_header_has_room_for_are_told_in_the_sdp() {
+        let huge = Coding::assumed(2048, 16, true);
+        let sample = sample_of(huge.picture(&|_, _, _| [0; 64]));
+        let mut payloader = Jpeg::new(JpegConfig::of_picture(&sample.data).unwrap()).unwrap();
+        assert_eq!(payloader.attributes(), [("x-dimensions", "2048,16".to_owned())]);
+        assert!(packets(&mut payloader, &sample, 50_000)[0].starts_with("M+0 0000000001ff0000"));
+        let large = JpegConfig { size: Some((2040, 2040)), obstacle: None };
+        assert_eq!(Jpeg::new(large).unwrap().attributes(), []);
+    }
+
+    #[test]
+    fn two_fields_are_two_pictures() {
+        let coding = Coding::assumed(16, 16, true);
+        let fields = [coding.picture(&varied(4)), coding.picture(&varied(5))];
+        let found = packets(&mut payloader(), &sample_of(fields.join(&[0, 0][..])), 50_000);
+        let expected = |field: u8, seed| {
+            format!("M+0 {field:02x}00000001ff0202{}{}", tables(), hex(&coding.scan(&[0, 1, 2], &varied(seed))))
+        };
+        assert_eq!(found, [expected(1, 4), expected(2, 5)]);
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_refused_or_left_out() {
+        let full_chroma = Coding { factors: vec![(1, 1); 3], ..Coding::assumed(16, 16, true) }.picture(&varied(6));
+        let config = JpegConfig::of_picture(&full_chroma).unwrap();
+        let error = Jpeg::new(config).unwrap_err();
+        assert!(error.starts_with("Motion JPEG that RTP cannot carry: its chroma is sampled neither"), "{error}");
+        for sample in
+            [full_chroma, vec![], vec![0xFF; 100], Coding::assumed(16, 16, true).picture(&varied(7))[..100].to_vec()]
+        {
+            assert_eq!(packets(&mut payloader(), &sample_of(sample), 1000), Vec::<String>::new());
+        }
+    }
+}

@@ -4,6 +4,8 @@
 pub mod adts;
 pub mod latm;
 mod pce;
+#[cfg(test)]
+mod stream_tests;
 
 pub use adts::AdtsFramer;
 pub use latm::LatmFramer;

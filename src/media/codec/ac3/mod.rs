@@ -1,6 +1,8 @@
 //! AC-3 and E-AC-3 (ETSI TS 102 366): the header of a frame. The stream is cut into frames in [`framer`].
 
 mod framer;
+#[cfg(test)]
+mod tests;
 
 pub use framer::Ac3Framer;
 

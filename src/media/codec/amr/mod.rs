@@ -2,6 +2,8 @@
 //! The stream is cut into frames in [`framer`].
 
 mod framer;
+#[cfg(test)]
+mod tests;
 
 pub use framer::AmrFramer;
 

@@ -32,8 +32,8 @@ pub struct JpegFramer {
 enum Progress {
     /// Its start is being looked for.
     Between,
-    /// A marker begins at this byte.
-    Marker(usize),
+    /// A marker begins at this byte, before the first scan or behind one.
+    Marker(usize, bool),
     /// Entropy-coded data go on at this byte.
     Scan(usize),
 }
@@ -70,7 +70,7 @@ impl JpegFramer {
         self.buffer.consume(skip);
         self.between.0 += skip;
         if found.is_some() {
-            self.progress = Progress::Marker(2);
+            self.progress = Progress::Marker(2, false);
         }
         found.is_some()
     }
@@ -81,7 +81,7 @@ impl JpegFramer {
         let found = loop {
             match self.progress {
                 Progress::Between => break Found::Nothing,
-                Progress::Marker(at) => match next_of_marker(bytes, at) {
+                Progress::Marker(at, has_scan) => match next_of_marker(bytes, at, has_scan) {
                     Some(Ok(progress)) => self.progress = progress,
                     Some(Err(found)) => break found,
                     None => break Found::Nothing,
@@ -93,7 +93,7 @@ impl JpegFramer {
                         self.progress = Progress::Scan(end.saturating_sub(1).max(at));
                         break Found::Nothing;
                     }
-                    self.progress = Progress::Marker(end);
+                    self.progress = Progress::Marker(end, true);
                 }
             }
         };
@@ -101,7 +101,7 @@ impl JpegFramer {
             Found::Nothing if bytes.len() > PICTURE_LEN_MAX => Found::Damage(START.len()),
             // The end of the file cut it off; a part of a picture is better than none.
             Found::Nothing if self.is_finished => match self.progress {
-                Progress::Scan(_) => Found::Picture(bytes.len()),
+                Progress::Scan(_) | Progress::Marker(_, true) => Found::Picture(bytes.len()),
                 _ => Found::Damage(bytes.len()),
             },
             found => found,
@@ -129,18 +129,19 @@ impl JpegFramer {
 }
 
 /// Where things go on behind the marker at byte `at`; or the picture's end; `None` when more bytes are needed.
-fn next_of_marker(bytes: &[u8], at: usize) -> Option<Result<Progress, Found>> {
+fn next_of_marker(bytes: &[u8], at: usize, has_scan: bool) -> Option<Result<Progress, Found>> {
     let (first, code) = (bytes.get(at)?, *bytes.get(at + 1)?);
     Some(match (first, code) {
-        (0xFF, 0xFF) => Ok(Progress::Marker(at + 1)),
-        (0xFF, marker::EOI) => Err(Found::Picture(at + 2)),
+        (0xFF, 0xFF) => Ok(Progress::Marker(at + 1, has_scan)),
+        (0xFF, marker::EOI) if has_scan => Err(Found::Picture(at + 2)),
         // The next picture begins: this one has no end of its own.
-        (0xFF, marker::SOI) => Err(Found::Picture(at)),
-        (0xFF, marker::TEM | marker::RST0..=marker::RST7) => Ok(Progress::Marker(at + 2)),
+        (0xFF, marker::SOI) if has_scan => Err(Found::Picture(at)),
+        (0xFF, marker::SOI | marker::EOI) => Err(Found::Damage(at)),
+        (0xFF, marker::TEM | marker::RST0..=marker::RST7) => Ok(Progress::Marker(at + 2, has_scan)),
         (0xFF, 1..) => {
             let len = usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
             let end = at + 2 + len.max(2);
-            Ok(if code == marker::SOS { Progress::Scan(end) } else { Progress::Marker(end) })
+            Ok(if code == marker::SOS { Progress::Scan(end) } else { Progress::Marker(end, has_scan) })
         }
         _ => Err(Found::Damage(at)),
     })

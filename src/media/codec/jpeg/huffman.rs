@@ -98,6 +98,12 @@ impl<'a> CodeTable<'a> {
         self.symbols.iter().zip(codes).map(|(symbol, (code, bits))| (*symbol, code, bits))
     }
 
+    /// A table of these parts.
+    #[cfg(test)]
+    pub fn of(counts: &'a [u8; 16], symbols: &'a [u8]) -> Self {
+        Self { counts, symbols }
+    }
+
     /// The table as DHT has it, behind `head`: its class and number.
     #[cfg(test)]
     pub fn segment(self, head: u8) -> Vec<u8> {
@@ -186,7 +192,8 @@ mod tests {
             (Role::Luma.ac(), 0xFA, "1111111111111110"),
             (Role::Chroma.ac(), 0x00, "00"),
             (Role::Chroma.ac(), 0xF0, "1111111010"),
-            (Role::Chroma.ac(), 0x27, "1111111110010000"),
+            (Role::Luma.ac(), 0x09, "1111111110000010"),
+            (Role::Chroma.ac(), 0x17, "1111111110001000"),
         ] {
             assert_eq!(code(table, symbol), expected, "{symbol:#x} of {table:?}");
         }

@@ -9,7 +9,7 @@ mod framer;
 pub mod huffman;
 mod recode;
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 
 use std::ops::Range;
 
@@ -362,7 +362,7 @@ impl<'a> Walk<'a> {
 /// Where the entropy-coded data that begin at `start` end: at a marker other than RST, or at the end.
 fn end_of_scan(bytes: &[u8], start: usize) -> usize {
     let mut position = start;
-    while let Some(found) = bytes[position..].iter().position(|byte| *byte == 0xFF) {
+    while let Some(found) = bytes.get(position..).and_then(|rest| rest.iter().position(|byte| *byte == 0xFF)) {
         position += found;
         match bytes.get(position + 1) {
             Some(0 | marker::RST0..=marker::RST7) => position += 2,

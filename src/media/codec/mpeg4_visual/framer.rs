@@ -254,6 +254,7 @@ impl Framer for Mpeg4VisualFramer {
         self.times.flush();
         // What is left of a VOP is no further damage.
         self.is_skipping = true;
+        self.is_finished = false;
     }
 
     fn start(&mut self, time: MediaTime) {

@@ -278,6 +278,7 @@ impl Framer for MpegVideoFramer {
         self.times.flush();
         // What is left of a picture is no further damage.
         self.is_skipping = true;
+        self.is_finished = false;
     }
 
     fn start(&mut self, time: MediaTime) {

@@ -42,8 +42,9 @@ pub struct Clock {
     offset: i64,
     /// The time there, as far as it is known.
     near: Option<i64>,
-    /// A stamp and its time, after the last jump.
+    /// A stamp and its time, after the last jump, and before it.
     anchor: Option<(u64, i64)>,
+    anchor_before: Option<(u64, i64)>,
     /// The latest time of any stream.
     latest: i64,
     /// The least jump forward that is closed up.
@@ -69,12 +70,20 @@ impl Clock {
     /// Begins to read where `offset` ticks were closed up before. `near` is the time there, which tells the turn of the
     /// counter.
     pub fn new(base: u64, offset: i64, near: Option<i64>, forward_max: i64) -> Self {
-        Self { base: Some(base), offset, near, anchor: None, latest: i64::MIN, forward_max }
+        Self { base: Some(base), offset, near, anchor: None, anchor_before: None, latest: i64::MIN, forward_max }
     }
 
     /// The first stamp that comes is time 0.
     pub fn unset() -> Self {
-        Self { base: None, offset: 0, near: None, anchor: None, latest: i64::MIN, forward_max: FORWARD_MAX }
+        Self {
+            base: None,
+            offset: 0,
+            near: None,
+            anchor: None,
+            anchor_before: None,
+            latest: i64::MIN,
+            forward_max: FORWARD_MAX,
+        }
     }
 
     /// The stamp of time 0, if there has been any.
@@ -92,22 +101,24 @@ impl Clock {
                 let turns = ((self.latest - since) as f64 / MODULUS as f64).round() as i64;
                 Placed { time: since + turns * MODULUS, jumped: None }
             }
-            (Some((last, last_time)), Some((anchor, time))) => {
+            (Some((last, last_time)), Some(anchor)) => {
                 let step = distance(last, stamp);
-                let by_anchor = time + distance(anchor, stamp);
                 if (-BACKWARD_MAX..=self.forward_max).contains(&step) {
                     Placed { time: last_time + step, jumped: None }
-                } else if (by_anchor - last_time).abs() <= SKEW_MAX {
-                    Placed { time: by_anchor, jumped: None }
+                } else if let Some(time) = by(anchor, stamp, last_time) {
+                    Placed { time, jumped: None }
+                } else if let Some(time) = self.anchor_before.and_then(|before| by(before, stamp, last_time)) {
+                    // It was a single stamp that was wrong.
+                    (self.anchor, self.anchor_before) = (self.anchor_before, None);
+                    self.offset = time - since(self.base.unwrap_or(stamp), stamp);
+                    Placed { time, jumped: Some(self.offset) }
                 } else {
                     self.jump(stamp)
                 }
             }
         };
         stream.last = Some((stamp, placed.time));
-        if self.anchor.is_none() || placed.jumped.is_some() {
-            self.anchor = Some((stamp, placed.time));
-        }
+        self.anchor.get_or_insert((stamp, placed.time));
         self.latest = self.latest.max(placed.time);
         placed
     }
@@ -121,8 +132,15 @@ impl Clock {
     fn jump(&mut self, stamp: u64) -> Placed {
         let time = self.latest.saturating_add(STEP);
         self.offset = time - since(self.base.unwrap_or(stamp), stamp);
+        (self.anchor, self.anchor_before) = (Some((stamp, time)), self.anchor);
         Placed { time, jumped: Some(self.offset) }
     }
+}
+
+/// The time of `stamp` by an anchor, if it fits to the one before it.
+fn by((anchor, time): (u64, i64), stamp: u64, last_time: i64) -> Option<i64> {
+    let time = time + distance(anchor, stamp);
+    (-BACKWARD_MAX..=SKEW_MAX).contains(&(time - last_time)).then_some(time)
 }
 
 #[cfg(test)]
@@ -164,6 +182,13 @@ mod tests {
         let mut clock = Clock::new(1000 * 90_000, 0, None, FORWARD_MAX);
         let stamps = [(0, 1000), (1, 1001), (0, 9000), (1, 9000), (0, 9001), (0, 9011), (0, 500)];
         assert_eq!(times(&mut clock, &stamps), (vec![0, 1, 1, 1, 2, 12, 12], 2));
+    }
+
+    #[test]
+    fn a_single_wrong_stamp_moves_nothing_but_itself() {
+        let mut clock = Clock::new(1000 * 90_000, 0, None, FORWARD_MAX);
+        let stamps = [(0, 1000), (1, 1000), (0, 1001), (0, 77), (0, 1002), (1, 1003), (0, 1003)];
+        assert_eq!(times(&mut clock, &stamps).0, [0, 0, 1, 1, 2, 3, 3]);
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub struct Stream {
     pub framer: Box<dyn Framer>,
     pes: PesReader,
     clock: StreamClock,
+    /// Where its first PES packet is.
+    first_at: Option<u64>,
+    /// When its last sample is decoded.
+    last_dts: MediaTime,
     /// The last packet of it.
     last: Option<[u8; PACKET_LEN]>,
     is_scrambled: bool,
@@ -44,9 +48,16 @@ impl Stream {
             framer,
             pes: PesReader::new(!kind.is_video),
             clock: StreamClock::default(),
+            first_at: None,
+            last_dts: MediaTime::MIN,
             last: None,
             is_scrambled: false,
         }
+    }
+
+    /// Where its first PES packet is.
+    pub fn first_at(&self) -> Option<u64> {
+        self.first_at
     }
 
     /// Whether its packets are scrambled.
@@ -145,9 +156,13 @@ impl Demux {
                 return Ok(Next::Skipped(error));
             }
             if let Some(track) = self.ready {
-                match self.streams[track].framer.pop(sample) {
+                let stream = &mut self.streams[track];
+                match stream.framer.pop(sample) {
                     Ok(Some(at)) => {
-                        sample.track = track;
+                        // Stamps may go back a little, decoding does not.
+                        stream.last_dts = stream.last_dts.max(sample.dts);
+                        (sample.track, sample.dts) = (track, stream.last_dts);
+                        sample.pts = sample.pts.max(sample.dts);
                         *origin = at;
                         return Ok(Next::Sample);
                     }
@@ -214,9 +229,8 @@ impl Demux {
             Continuity::Right => self.push(track, &packet, at),
             Continuity::Repeated => {}
             Continuity::Broken { is_told } => {
-                let joins = packet.is_start && stream.kind.ends_at_join;
-                if joins {
-                    // Where recordings are put together, the last picture is whole and nothing is missing.
+                if packet.is_start {
+                    // Where recordings are put together, the last frame is whole and nothing is missing.
                     stream.framer.finish();
                     stream.pes.reset();
                     self.joining = Some((*bytes, at));
@@ -236,6 +250,7 @@ impl Demux {
     /// Gives the payload of a packet to the framer of its stream.
     fn push(&mut self, track: usize, packet: &Packet<'_>, at: u64) {
         let Some(piece) = self.streams[track].pes.push(packet.payload, packet.is_start, at) else { return };
+        self.streams[track].first_at.get_or_insert(piece.at);
         let stamp = piece.ticks.map(|ticks| self.stamp(track, ticks, piece.at));
         let chunk = Chunk { bytes: piece.bytes, at: piece.at, is_packet: true, stamp };
         self.streams[track].framer.push(chunk);
@@ -310,7 +325,7 @@ impl Stream {
         let last = self.last.replace(*bytes);
         let Some(last) = last else { return Continuity::Right };
         let last_counter = last[3] & 0xf;
-        if packet.continuity == last_counter + 1 & 0xf {
+        if packet.continuity == (last_counter + 1) & 0xf {
             Continuity::Right
         } else if packet.continuity != last_counter {
             Continuity::Broken { is_told: packet.is_discontinuity }

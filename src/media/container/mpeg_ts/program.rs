@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::packet::{Found, PACKET_LEN, Packet, Packets};
-use super::psi::{ProgramMap, Sections, parse_pat};
+use super::psi::{ProgramMap, Sections, StreamEntry, parse_pat};
 use super::streams::{StreamKind, guess, kind_of};
 use crate::media::Error;
 
@@ -12,6 +12,10 @@ const PID_PAT: u16 = 0;
 /// How far into a file maps are looked for, and how far behind the first one those of other programs, in bytes.
 const MAP_SEARCH_LEN: u64 = 8 << 20;
 const FURTHER_MAPS_LEN: u64 = 1 << 20;
+/// How far streams are looked for that no map tells, in bytes.
+const GUESS_SEARCH_LEN: u64 = 2 << 20;
+/// stream_type of PES packets with private data.
+const PRIVATE: u8 = 0x06;
 /// How many streams are guessed, and how many PES packets of each are looked at.
 const GUESSED_MAX: usize = 16;
 const GUESSES_MAX: u32 = 100;
@@ -34,15 +38,18 @@ pub struct Discovery {
     pub number: Option<u16>,
     /// Its streams.
     pub places: Vec<Place>,
+    /// Those of them that nothing but their content tells.
+    pub guessed: Vec<Place>,
     /// What is left out, in words.
     pub left_out: Vec<String>,
 }
 
-/// The streams of a map, and what of it cannot be streamed.
-fn places(map: &ProgramMap) -> (Vec<Place>, Vec<String>) {
+/// The streams of a map, of which some are known by their content, and what of it cannot be streamed.
+fn places(map: &ProgramMap, guessed: &[Place]) -> (Vec<Place>, Vec<String>) {
     let (mut places, mut left_out) = (Vec::new(), Vec::new());
     for entry in &map.streams {
-        match kind_of(entry, &map.descriptors) {
+        let guess = guessed.iter().find(|place| place.pid == entry.pid).map(|place| place.kind);
+        match kind_of(entry, &map.descriptors).or_else(|name| guess.ok_or(name)) {
             Ok(kind) => places.push(Place { pid: entry.pid, kind }),
             Err(name) => left_out.push(format!("stream {:#06x} is left out: {name}", entry.pid)),
         }
@@ -54,7 +61,19 @@ fn places(map: &ProgramMap) -> (Vec<Place>, Vec<String>) {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn discover(mut packets: Packets) -> Result<Discovery, Error> {
+pub fn discover(packets: impl Fn() -> Packets) -> Result<Discovery, Error> {
+    let maps = find_maps(packets())?;
+    if maps.is_empty() {
+        return Ok(Discovery { places: guess_streams(packets(), |_| true)?, ..Discovery::default() });
+    }
+    let is_private = |entry: &&StreamEntry| entry.stream_type == PRIVATE && entry.descriptors.is_empty();
+    let private: Vec<_> = maps.iter().flat_map(|map| &map.streams).filter(is_private).map(|entry| entry.pid).collect();
+    let guessed = if private.is_empty() { vec![] } else { guess_streams(packets(), |pid| private.contains(&pid))? };
+    Ok(pick(&maps, guessed))
+}
+
+/// The maps of all programs in their order.
+fn find_maps(mut packets: Packets) -> Result<Vec<ProgramMap>, Error> {
     let start = packets.position();
     let (mut end, mut pat, mut wanted) = (MAP_SEARCH_LEN, Sections::default(), Vec::new());
     let mut maps: BTreeMap<u16, Sections> = BTreeMap::new();
@@ -86,24 +105,20 @@ pub fn discover(mut packets: Packets) -> Result<Discovery, Error> {
             }
         }
     }
-    let in_order: Vec<_> = wanted.iter().filter_map(|(number, _)| found.get(number)).collect();
-    Ok(pick(&in_order))
+    Ok(wanted.iter().filter_map(|(number, _)| found.remove(number)).collect())
 }
 
-fn pick(maps: &[&ProgramMap]) -> Discovery {
-    let playable = |map: &&&ProgramMap| !places(map).0.is_empty();
-    let Some(map) = maps.iter().find(playable).or(maps.first()) else { return Discovery::default() };
-    let (places, mut left_out) = places(map);
+fn pick(maps: &[ProgramMap], guessed: Vec<Place>) -> Discovery {
+    let is_playable = |map: &&ProgramMap| !places(map, &guessed).0.is_empty();
+    let Some(map) = maps.iter().find(is_playable).or(maps.first()) else { return Discovery::default() };
+    let (places, mut left_out) = places(map, &guessed);
     let others = maps.iter().filter(|other| other.number != map.number);
     left_out.extend(others.map(|other| format!("program {} is left out", other.number)));
-    Discovery { number: Some(map.number), places, left_out }
+    Discovery { number: Some(map.number), places, guessed, left_out }
 }
 
-/// Guesses the streams of a file without maps by their PES packets, in the order in which they come, video first.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn guess_streams(mut packets: Packets) -> Result<Vec<Place>, Error> {
+/// Guesses streams by their PES packets, in the order in which they come, video first.
+fn guess_streams(mut packets: Packets, is_wanted: impl Fn(u16) -> bool) -> Result<Vec<Place>, Error> {
     #[derive(Default)]
     struct Candidate {
         bytes: Vec<u8>,
@@ -113,7 +128,7 @@ pub fn guess_streams(mut packets: Packets) -> Result<Vec<Place>, Error> {
     let mut candidates: BTreeMap<u16, Candidate> = BTreeMap::new();
     let mut places: Vec<Place> = Vec::new();
     let mut bytes = [0; PACKET_LEN];
-    while packets.position() - start < MAP_SEARCH_LEN && places.len() < GUESSED_MAX {
+    while packets.position() - start < GUESS_SEARCH_LEN && places.len() < GUESSED_MAX {
         match packets.next(&mut bytes, true)? {
             Found::Starved => break,
             Found::Skipped(_) => continue,
@@ -122,7 +137,7 @@ pub fn guess_streams(mut packets: Packets) -> Result<Vec<Place>, Error> {
         let Some(packet) = Packet::parse(&bytes).filter(|packet| !packet.is_scrambled && !packet.has_error) else {
             continue;
         };
-        if places.iter().any(|place| place.pid == packet.pid) {
+        if !is_wanted(packet.pid) || places.iter().any(|place| place.pid == packet.pid) {
             continue;
         }
         let candidate = candidates.entry(packet.pid).or_default();
@@ -145,6 +160,7 @@ pub fn guess_streams(mut packets: Packets) -> Result<Vec<Place>, Error> {
 pub struct ProgramReader {
     /// `None`: there are no maps to follow.
     number: Option<u16>,
+    guessed: Vec<Place>,
     pat: Sections,
     map: Sections,
     map_pid: Option<u16>,
@@ -152,9 +168,9 @@ pub struct ProgramReader {
 }
 
 impl ProgramReader {
-    /// Follows the program with this number, or if it is gone the first one.
-    pub fn new(number: Option<u16>) -> Self {
-        Self { number, ..Self::default() }
+    /// Follows the program that was found, or if it is gone the first one.
+    pub fn new(discovery: &Discovery) -> Self {
+        Self { number: discovery.number, guessed: discovery.guessed.clone(), ..Self::default() }
     }
 
     /// Takes a packet of no stream of the program, and gives the streams when their map is new.
@@ -182,7 +198,7 @@ impl ProgramReader {
             found = map.filter(|map| map.number == number || found.is_none()).or(found.take());
         });
         let map = found.filter(|map| self.last.as_ref() != Some(map))?;
-        let streams = places(&map).0;
+        let streams = places(&map, &self.guessed).0;
         self.last = Some(map);
         Some(streams)
     }

@@ -6,7 +6,7 @@ use super::clock::{CLOCK_RATE, Clock};
 use super::demux::{Demux, Landmark, Stream};
 use super::packet::{Found, PACKET_LEN, Packets, STRIDES};
 use super::probes::{Probes, probe};
-use super::program::{Place, ProgramReader, discover, guess_streams};
+use super::program::{Discovery, Place, ProgramReader, discover};
 use super::survey::{Surveyed, survey};
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
@@ -25,7 +25,7 @@ pub struct TransportStream {
     /// By track.
     streams: Vec<(Place, Codec, bool)>,
     /// The program that is followed.
-    number: Option<u16>,
+    discovery: Discovery,
     /// The stamp of time 0.
     base: u64,
     probes: Probes,
@@ -46,13 +46,12 @@ impl TransportStream {
         if start > 0 {
             notes.push(Note { at: Some(0), text: format!("the first packet begins at byte {start}") });
         }
-        let mut discovery = discover(packets())?;
+        let discovery = discover(packets)?;
         if discovery.number.is_none() {
             notes.push(note("no program map: streams are guessed".to_owned()));
-            discovery.places = guess_streams(packets())?;
         }
-        notes.extend(discovery.left_out.into_iter().map(note));
-        let survey = survey(source, packets(), &discovery.places, discovery.number)?;
+        notes.extend(discovery.left_out.iter().cloned().map(note));
+        let survey = survey(packets(), &discovery)?;
         notes.extend(survey.notes);
         let by = survey.streams.iter().find(|stream| stream.place.kind.is_video).or(survey.streams.first());
         let pid = by.map_or(0, |stream| stream.place.pid);
@@ -74,7 +73,7 @@ impl TransportStream {
             stride,
             header,
             streams: survey.streams.into_iter().map(known).collect(),
-            number: discovery.number,
+            discovery,
             base: survey.base,
             probes,
             landmarks: Arc::default(),
@@ -118,7 +117,7 @@ impl Format for TransportStream {
         let streams = self.streams.iter().enumerate().map(stream).collect();
         let packets = packets(&self.source, entry.at, self.stride);
         Box::new(TransportScanner {
-            demux: Demux::new(packets, streams, ProgramReader::new(self.number), clock, offset),
+            demux: Demux::new(packets, streams, ProgramReader::new(&self.discovery), clock, offset),
             waiting: self.streams.iter().map(|(_, _, waits_for_sync)| is_start && *waits_for_sync).collect(),
             last: entry,
             landmarks: (is_start || entry.time.is_some()).then(|| Arc::clone(&self.landmarks)),

@@ -21,8 +21,6 @@ pub struct StreamKind {
     pub name: &'static str,
     /// Whether it is video.
     pub is_video: bool,
-    /// Whether the open frame is taken to be whole where a new recording begins; else it is dropped.
-    pub ends_at_join: bool,
     /// What cuts it.
     pub framer: fn() -> Box<dyn Framer>,
 }
@@ -40,17 +38,17 @@ impl std::fmt::Debug for StreamKind {
 }
 
 const fn video(name: &'static str, framer: fn() -> Box<dyn Framer>) -> StreamKind {
-    StreamKind { name, is_video: true, ends_at_join: false, framer }
+    StreamKind { name, is_video: true, framer }
 }
 
 const fn sound(name: &'static str, framer: fn() -> Box<dyn Framer>) -> StreamKind {
-    StreamKind { name, is_video: false, ends_at_join: false, framer }
+    StreamKind { name, is_video: false, framer }
 }
 
 const MPEG_VIDEO: StreamKind = video("MPEG-1/2 video", MpegVideoFramer::boxed);
 const MPEG4_VISUAL: StreamKind = video("MPEG-4 part 2", Mpeg4VisualFramer::boxed);
-const H264: StreamKind = StreamKind { ends_at_join: true, ..video("H.264", || Box::new(NalFramer::h264())) };
-const H265: StreamKind = StreamKind { ends_at_join: true, ..video("H.265", || Box::new(NalFramer::h265())) };
+const H264: StreamKind = video("H.264", || Box::new(NalFramer::h264()));
+const H265: StreamKind = video("H.265", || Box::new(NalFramer::h265()));
 const MPEG_AUDIO: StreamKind = sound("MPEG audio", || Box::new(MpegAudioFramer::new()));
 const ADTS: StreamKind = sound("AAC", || Box::new(AdtsFramer::new()));
 const LATM: StreamKind = sound("AAC (LATM)", || Box::new(LatmFramer::new()));

@@ -3,8 +3,7 @@
 use super::clock::{CLOCK_RATE, Clock, shifted};
 use super::demux::{Demux, Stream};
 use super::packet::Packets;
-use super::program::{Place, ProgramReader};
-use crate::media::io::Source;
+use super::program::{Discovery, Place, ProgramReader};
 use crate::media::{Codec, Error, Next, Note, Sample, Track};
 use crate::time::MediaTime;
 
@@ -65,14 +64,15 @@ impl Seen {
     }
 }
 
-/// Reads the start of the file with all streams of `places`.
+/// Reads the start of the file with all streams that were found.
 ///
 /// # Errors
 /// [`Error::Unsupported`] when none of them can be streamed; when the file cannot be read.
-pub fn survey(source: &Source, packets: Packets, places: &[Place], number: Option<u16>) -> Result<Survey, Error> {
+pub fn survey(packets: Packets, discovery: &Discovery) -> Result<Survey, Error> {
+    let places = discovery.places.as_slice();
     let start = packets.position();
     let streams = places.iter().map(|place| Stream::new(place.pid, place.kind, None)).collect();
-    let mut demux = Demux::new(packets, streams, ProgramReader::new(number), Clock::unset(), 0);
+    let mut demux = Demux::new(packets, streams, ProgramReader::new(discovery), Clock::unset(), 0);
     let mut seen: Vec<Seen> = places.iter().map(|_| Seen::default()).collect();
     let mut notes = Vec::new();
     let (mut sample, mut origin) = (Sample::default(), 0);
@@ -91,7 +91,6 @@ pub fn survey(source: &Source, packets: Packets, places: &[Place], number: Optio
         }
     }
     let len = demux.position() - start;
-    let _ = source;
     conclude(&demux, places, &seen, notes, len)
 }
 
@@ -107,10 +106,10 @@ fn conclude(demux: &Demux, places: &[Place], seen: &[Seen], mut notes: Vec<Note>
             continue;
         };
         start = Some(start.map_or(time, |start| start.min(time)));
-        if let (true, Some((sync_time, at)), Some(first)) = (place.kind.is_video, seen.first_sync, seen.first) {
-            if sync_time > first {
+        if let (true, Some((_, at)), Some(first_at)) = (place.kind.is_video, seen.first_sync, stream.first_at()) {
+            if at > first_at {
                 let text = format!("no key frame in the first {at} bytes: pictures before it are left out");
-                notes.push(Note { at: Some(0), text });
+                notes.push(Note { at: None, text });
             }
         }
         let track = track(codec, seen, stream.framer.frame_rate());

@@ -69,7 +69,7 @@ impl Muxer {
         let stuffing = room - taken;
         let counter = self.counters.entry(pid).or_insert(0xf);
         if taken > 0 {
-            *counter = *counter + 1 & 0xf;
+            *counter = (*counter + 1) & 0xf;
         }
         let has_field = !field.is_empty() || stuffing > 0;
         let control = u8::from(has_field) << 5 | u8::from(taken > 0) << 4 | *counter;
@@ -119,5 +119,60 @@ impl Muxer {
     pub fn tables(&mut self, streams: &[(u8, u16, &[u8])]) {
         self.section(0, &section(0x00, 1, &[0, 1, 0xf0, 0x00]));
         self.section(0x1000, &pmt_section(1, streams));
+    }
+}
+
+/// An H.264 picture with a delimiter; a key frame has its parameter sets before it.
+pub fn h264_picture(lsb: u32, is_key: bool) -> Vec<u8> {
+    use crate::media::codec::h264::testing::{Slice, pps, sps};
+    let kind = if is_key { Slice { nal: 0x65, slice_type: 7, ..Slice::P } } else { Slice::P };
+    let slice = Slice { frame_mbs_only: true, frame_num: u32::from(!is_key), lsb, ..kind };
+    let mut nals = vec![vec![0x09, 0xf0]];
+    if is_key {
+        nals.extend([sps(0, true), pps(0, false)]);
+    }
+    // So long that it takes several packets and that it is not necessary to see its end to know what it is.
+    nals.push([slice.nal(), (0..600_u32).map(|at| 0x80 | (at * 7 + lsb) as u8).collect()].concat());
+    nals.iter().flat_map(|nal| [&[0, 0, 0, 1], nal.as_slice()].concat()).collect()
+}
+
+/// A frame of MPEG audio, layer II, 48 kHz, mono, 32 kbit/s: 24 ms.
+pub fn mp2_frame(number: u32) -> Vec<u8> {
+    let mut frame = vec![number as u8 & 0x7f; 96];
+    frame[..4].copy_from_slice(&[0xff, 0xfd, 0x14, 0xc0]);
+    frame
+}
+
+pub const PID_VIDEO: u16 = 0x100;
+pub const PID_SOUND: u16 = 0x101;
+/// H.264 and MPEG audio on those.
+pub const STREAMS: [(u8, u16, &[u8]); 2] = [(0x1b, PID_VIDEO, &[]), (0x03, PID_SOUND, &[])];
+/// Ticks between two pictures.
+pub const PICTURE: u64 = 3600;
+/// Ticks between two frames of sound.
+pub const FRAME: u64 = 2160;
+
+impl Muxer {
+    /// Pictures from number `from` to `to`, every eighth a key frame, and the sound for them, with `start` the stamp of
+    /// picture 0. Tables stand before each key frame.
+    pub fn movie(&mut self, start: u64, from: u64, to: u64) {
+        self.movie_on([PID_VIDEO, PID_SOUND], start, from, to);
+    }
+
+    /// As [`Self::movie`], on other PIDs.
+    pub fn movie_on(&mut self, [video, sound]: [u16; 2], start: u64, from: u64, to: u64) {
+        let mut frame = (from * PICTURE).div_ceil(FRAME);
+        for number in from..to {
+            let is_key = number % 8 == 0;
+            if is_key {
+                self.tables(&[(0x1b, video, &[]), (0x03, sound, &[])]);
+            }
+            let stamp = |ticks: u64| Some(((start + ticks) % (1 << 33), None));
+            self.pes(video, &pes(0xe0, stamp(number * PICTURE), &h264_picture(number as u32 % 8 * 2, is_key)));
+            while frame * FRAME < (number + 1) * PICTURE {
+                self.pes(sound, &pes(0xc0, stamp(frame * FRAME), &mp2_frame(frame as u32)));
+                frame += 1;
+            }
+        }
     }
 }

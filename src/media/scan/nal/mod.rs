@@ -79,6 +79,7 @@ impl Framer for NalFramer {
     }
 
     fn reset(&mut self) {
+        self.parser.close_whole(&mut self.timing);
         self.parser.reset();
         self.is_finished = false;
     }
@@ -231,6 +232,11 @@ impl Parser {
             self.sets.put(unit);
         }
         match role {
+            // A slice whose parameter sets are not there belongs to no picture, and what stands before it neither.
+            Role::Within if self.open.is_none() && self.tracker.is_slice(unit) => {
+                (self.next_at, self.has_sps) = (None, false);
+                false
+            }
             Role::Within => false,
             Role::Before => {
                 self.next_at.get_or_insert(nal.at);
@@ -279,6 +285,16 @@ impl Parser {
         let was_open = self.close(self.buffer.len(), timing);
         self.reset();
         if was_open { Progress::Unit } else { Progress::Starved }
+    }
+
+    /// Hands over the open access unit if what follows it has begun.
+    fn close_whole(&mut self, timing: &mut Timing) {
+        if let Some(nal) = self.nal.filter(|nal| !nal.is_told) {
+            self.tell(nal, self.buffer.len(), timing);
+        }
+        if let Some(end) = self.next_at {
+            self.close(end, timing);
+        }
     }
 
     fn reset(&mut self) {

@@ -55,6 +55,14 @@ impl Tracker {
         }
     }
 
+    /// Whether it is a slice.
+    pub fn is_slice(&self, nal: &[u8]) -> bool {
+        match self {
+            Self::H264(_) => (1..=h264::NAL_IDR).contains(&h264::nal_type(nal)),
+            Self::H265(_) => !nal.is_empty() && h265::nal_type(nal) < h265::NAL_VPS,
+        }
+    }
+
     /// Whether it is an SPS.
     pub fn is_sps(&self, nal: &[u8]) -> bool {
         match self {

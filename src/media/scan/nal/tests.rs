@@ -252,6 +252,16 @@ fn reading_can_begin_anywhere_when_the_parameter_sets_are_known() {
 }
 
 #[test]
+fn pictures_before_the_first_parameter_sets_are_left_out_whole() {
+    let mut framer = NalFramer::h264();
+    push(&mut framer, &[p(2), p(4)].concat(), 0, Some(0), None);
+    push(&mut framer, &[key_frame(), p(2)].concat(), 188, Some(80), None);
+    framer.finish();
+    let found = drain(&mut framer);
+    assert_eq!(found.iter().map(|it| (it.0, it.1, it.3)).collect::<Vec<_>>()[0], (188, 80, key_frame().len()));
+}
+
+#[test]
 fn an_intra_picture_with_parameter_sets_is_a_place_to_start() {
     let intra = Slice { frame_mbs_only: true, slice_type: 7, frame_num: 2, lsb: 4, ..Slice::P }.nal();
     let mut framer = NalFramer::h264();

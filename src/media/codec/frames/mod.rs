@@ -88,6 +88,7 @@ impl<S: Syntax> Frames<S> {
         self.buffer.clear();
         self.tag_len = 0;
         self.is_lost = true;
+        self.is_finished = false;
     }
 
     /// All bytes that are held.
@@ -274,3 +275,8 @@ impl FrameClock {
         *self = Self { next: MediaTime::from_ticks(count, rate), count: Some((count, rate)) };
     }
 }
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
