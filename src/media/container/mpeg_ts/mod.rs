@@ -32,6 +32,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod whole;
+#[cfg(test)]
+mod whole_tests;
 
 use std::sync::Arc;
 
