@@ -26,6 +26,7 @@ mod testing;
 pub mod units;
 mod wav;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,11 +70,40 @@ pub struct Options {
     pub frame_rate_default: f64,
     /// A file that nothing was added to for so long is complete. Zero: all are.
     pub growing_timeout: Duration,
+    /// What becomes of MPEG transport streams.
+    pub transport_streams: TransportStreams,
+    /// The same below some paths; the longest that fits counts.
+    pub transport_streams_below: Vec<(PathBuf, TransportStreams)>,
+}
+
+/// What becomes of MPEG transport streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TransportStreams {
+    /// Each of their streams is a track.
+    #[default]
+    Tracks,
+    /// They are one track (RFC 2250 section 2).
+    Whole,
+}
+
+impl Options {
+    /// Those for the file at `path`.
+    fn at(&self, path: &str) -> Self {
+        let fits = self.transport_streams_below.iter().filter(|(below, _)| Path::new(path).starts_with(below));
+        let nearest = fits.max_by_key(|(below, _)| below.components().count());
+        let transport_streams = nearest.map_or(self.transport_streams, |(_, choice)| *choice);
+        Self { transport_streams, transport_streams_below: Vec::new(), ..*self }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
+        Self {
+            frame_rate_default: 25.0,
+            growing_timeout: Duration::ZERO,
+            transport_streams: TransportStreams::default(),
+            transport_streams_below: Vec::new(),
+        }
     }
 }
 
@@ -110,11 +140,12 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G726_LE,
 ];
 
-/// Opens the recording in `source`. `name` is the file's name, for its suffix.
+/// Opens the recording in `source`. `name` is the file's name with its path below the root.
 ///
 /// # Errors
 /// [`Error::Unrecognised`] when no container claims it, else what the container found.
 pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Recording>, Error> {
+    let options = &options.at(name);
     let mut head = vec![0; SNIFF_LEN];
     let head_len = source.read_at(&mut head, 0, "the start of the file")?;
     head.truncate(head_len);
