@@ -3,9 +3,9 @@
 mod aiff;
 mod amr_file;
 mod annexb;
-mod dhav;
 mod au;
 mod avi;
+mod dhav;
 mod flac;
 mod flv;
 mod ivf;

@@ -8,7 +8,8 @@ use crate::media::codec::mpeg4_visual::testing::{headers, vop};
 fn frame(kind: u8, number: u32, millis: u32, extensions: &[u8], payload: &[u8]) -> Vec<u8> {
     let len = (24 + extensions.len() + payload.len() + 8) as u32;
     let seconds = millis / 1000;
-    let date = 24_u32 << 26 | 5 << 22 | 17 << 17 | (12 + seconds / 3600) << 12 | seconds / 60 % 60 << 6 | seconds % 60;
+    let (hour, minute, second) = (12 + seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let date = 24_u32 << 26 | 5 << 22 | 17 << 17 | hour << 12 | minute << 6 | second;
     let clock = (millis as u16).wrapping_add(65_000).to_le_bytes();
     [
         &b"DHAV"[..],
@@ -105,7 +106,10 @@ fn reading_from_any_byte_finds_the_next_frame_without_complaint_and_its_time() {
     for at in (1..file.len() as u64 - 5000).step_by(file.len() / 7) {
         let got = scan_from(&format, Entry { at, time: None });
         assert_eq!(got.errors, Vec::<String>::new(), "from byte {at}");
-        assert!(got.samples.len() > 4 && all.samples.ends_with(&got.samples), "from byte {at}");
+        for track in 0..2 {
+            let of = |got: &Got| got.samples.iter().filter(|got| got.track == track).cloned().collect::<Vec<_>>();
+            assert!(!of(&got).is_empty() && of(&all).ends_with(&of(&got)), "track {track} from byte {at}");
+        }
     }
 }
 
@@ -126,9 +130,6 @@ fn damage_is_told_with_its_place_and_reading_goes_on_at_the_next_frame() {
 
 #[test]
 fn streams_of_unknown_codecs_are_named() {
-    let file = [recording(0, 1), frame(0xf0, 0, 0, &[0x83, 1, 0x0d, 2], &[0; 50])].concat();
-    let other = file.iter().copied().collect::<Vec<_>>();
-    assert_eq!(opened(&other).header().tracks.len(), 2);
     let only = frame(0xf0, 0, 0, &[0x83, 1, 0x0d, 2], &[0; 50]);
     let error = Dhav::open(&source_of(&only)).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "no stream that could be streamed");
