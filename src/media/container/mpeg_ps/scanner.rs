@@ -1,5 +1,7 @@
 //! Reads the samples of all tracks out of a program stream, from any place in it.
 
+use std::collections::VecDeque;
+
 use super::packets::{Item, Packets, Piece};
 use super::streams::{Kind, PrivateUse, StreamKey, key_of};
 use super::timeline::Timeline;
@@ -45,9 +47,15 @@ struct Track {
     awaits_stamp: bool,
     /// Reading began in the middle of it, and what came so far may be the end of a frame.
     is_settling: bool,
-    /// Where its last sample can be read again.
+    /// The last packets with a time stamp, by their place in the file.
+    stamped: VecDeque<u64>,
+    /// Where its last sample can be read again: a packet with a time stamp, as without one the times of what is in it
+    /// are not known. Samples in packets that have none are read again from before.
     last: Option<Entry>,
 }
+
+/// Packets with a time stamp that are remembered: more than can be in one picture.
+const STAMPED_MAX: usize = 32;
 
 /// Position and parser state of one reader.
 pub struct PsScanner {
@@ -83,6 +91,7 @@ impl PsScanner {
                 framer,
                 awaits_stamp: !is_start && !has_time,
                 is_settling: !is_start,
+                stamped: VecDeque::new(),
                 last: None,
             })
         });
@@ -116,7 +125,7 @@ impl PsScanner {
                     track.is_settling = false;
                     sample.track = index;
                     // Several samples may begin in one packet; its time is that of the first.
-                    let last = track.last.filter(|last| last.at == at);
+                    let last = track.last.filter(|last| last.at == at || !track.stamped.contains(&at));
                     self.last = *track.last.insert(last.unwrap_or(Entry { at, time: Some(sample.pts) }));
                     return Some(Ok(()));
                 }
@@ -138,6 +147,12 @@ impl PsScanner {
             return Ok(());
         }
         track.awaits_stamp = false;
+        if stamp.is_some() {
+            if track.stamped.len() == STAMPED_MAX {
+                track.stamped.pop_front();
+            }
+            track.stamped.push_back(piece.at);
+        }
         let bytes = payload.get(track.header_len..).unwrap_or_default();
         track.framer.push(Chunk { bytes, at: piece.at, is_packet: true, stamp });
         self.ready = index..index + 1;
