@@ -4,6 +4,7 @@ mod audio;
 mod av1;
 mod blocks;
 mod depacketise;
+mod h263;
 mod jpeg;
 mod mpeg_video;
 mod speech;

@@ -24,6 +24,7 @@ pub struct Frames {
     shift: Option<MediaTime>,
     /// Until then: pieces that were pushed, and the units before them.
     pieces: VecDeque<(Data, u64)>,
+    is_finished: bool,
 }
 
 /// The framer of a codec.
@@ -45,7 +46,7 @@ impl Frames {
         let mut framer = framer_of(&stream.codec).ok()?;
         framer.prime(&stream.codec);
         framer.start(MediaTime::ZERO);
-        Some(Self { framer, clock: stream.clock, shift: None, pieces: VecDeque::new() })
+        Some(Self { framer, clock: stream.clock, shift: None, pieces: VecDeque::new(), is_finished: false })
     }
 
     /// Takes data that `units` come before.
@@ -96,7 +97,13 @@ impl Frames {
 
     /// No more data follows.
     pub fn finish(&mut self) {
+        self.is_finished = true;
         self.framer.finish();
+    }
+
+    /// Whether [`Self::finish`] was called.
+    pub fn is_finished(&self) -> bool {
+        self.is_finished
     }
 
     /// The time of what lies at byte `origin`.

@@ -51,7 +51,7 @@ pub struct Block {
 }
 
 impl Places {
-    /// The best way that there is, and how many entries an index has that was not good enough.
+    /// The best way that there is, and what is wrong with the file where that is none of the indexes.
     ///
     /// # Errors
     /// [`Error::Io`].

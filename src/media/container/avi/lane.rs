@@ -273,17 +273,12 @@ impl Lane {
         let Work::Frames(frames) = &mut self.work else { return Ok(()) };
         match data {
             Some((data, units)) => frames.push(&avi.source, data, units),
+            None if frames.is_finished() => {
+                self.is_ended = true;
+                Ok(())
+            }
             None => {
                 frames.finish();
-                let mut sample = Sample::default();
-                while let Ok(true) | Err(_) = frames.pop(&mut sample) {
-                    let Sample { pts, dts, data: before, .. } = std::mem::take(&mut sample);
-                    if !before.is_empty() {
-                        self.next = Some(Ready { pts, dts, is_key: None, before, at: 0, len: 0 });
-                        return Ok(());
-                    }
-                }
-                self.is_ended = true;
                 Ok(())
             }
         }

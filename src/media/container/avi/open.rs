@@ -50,6 +50,10 @@ impl Avi {
         for stream in &mut streams {
             survey(source, &places, stream_count, stream)?;
         }
+        notes.extend(streams.iter().filter(|stream| is_packed(&stream.codec)).map(|stream| Note {
+            at: None,
+            text: format!("stream {}: bidirectional pictures are packed with the ones before", stream.number),
+        }));
         streams.retain(|stream| {
             let is_complete = is_complete(&stream.codec);
             if !is_complete {
@@ -256,6 +260,14 @@ fn find_delay(source: &Source, stream: &mut Stream, data: &[Data]) -> Result<(),
         stream.delay = stream.clock.time(lag as u64) - stream.clock.time(0);
     }
     Ok(())
+}
+
+/// Whether user data of DivX says that a chunk may hold two pictures: `DivX503b1393p`. Decoders take that apart.
+fn is_packed(codec: &Codec) -> bool {
+    let Codec::Mpeg4Visual(config) = codec else { return false };
+    let Some(at) = config.config.windows(4).position(|window| window == b"DivX") else { return false };
+    let text = config.config[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric());
+    text.last() == Some(&b'p')
 }
 
 /// By how many pictures display lags behind decoding, as parameter sets tell. Streams that could reorder as many begin

@@ -7,12 +7,17 @@ use super::pictures::{HEAD_LEN, Pictures};
 use super::stream::Stream;
 use super::walker::Data;
 use crate::media::Error;
+use crate::media::codec::access_unit::{Output, Picture};
 use crate::media::codec::display_order::DisplayOrder;
 use crate::media::io::Source;
 use crate::time::MediaTime;
 
 /// Pictures held back at most. Only damaged streams keep one waiting for so many others.
 const HELD_MAX: usize = 64;
+
+/// A picture that is shown behind all before it and before all behind it.
+const IN_PLACE: Picture =
+    Picture { is_sync: false, starts_sequence: true, order_count: 0, reorder_max: 0, output: Output::Shown };
 
 /// A picture in decode order.
 #[derive(Debug, Clone, Copy)]
@@ -70,16 +75,7 @@ impl Order {
             None => {
                 // What cannot be read is shown where it stands.
                 self.number(stream, |order, known| order.finish(known));
-                self.number(stream, |order, known| {
-                    let picture = crate::media::codec::access_unit::Picture {
-                        is_sync: false,
-                        starts_sequence: true,
-                        order_count: 0,
-                        reorder_max: 0,
-                        output: crate::media::codec::access_unit::Output::Shown,
-                    };
-                    order.push(index, &picture, known);
-                });
+                self.number(stream, |order, known| order.push(index, &IN_PLACE, known));
             }
         }
         if self.held.len() > HELD_MAX {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Avi;
 use super::lane::Lane;
-use super::seek;
+use super::seek::{self, Spot};
 use super::stream::Layout;
 use crate::media::{Error, Kind, Next, Reader, Sample, SeekTo};
 use crate::time::MediaTime;
@@ -125,6 +125,19 @@ impl AviReader {
             units += u64::from(stream.clock.time(units) < target);
             spot = seek::key_frame(&avi, index, units, how)?.unwrap_or(before);
         }
+        let mut landed = self.land(index, spot)?;
+        // Pictures that are decoded behind a key frame may be shown before it, which is thus shown later than it seemed.
+        if how == SeekTo::SyncAtOrBefore && landed.is_some_and(|pts| pts > to) {
+            let Some(units) = spot.units.checked_sub(1) else { return Ok(None) };
+            let Some(earlier) = seek::key_frame(&avi, index, units, how)? else { return Ok(None) };
+            landed = self.land(index, earlier)?;
+        }
+        Ok(landed)
+    }
+
+    /// Goes to a chunk and returns when what begins there is shown.
+    fn land(&mut self, index: usize, spot: Spot) -> Result<Option<MediaTime>, Error> {
+        let avi = Arc::clone(&self.avi);
         self.lanes[index].go_to(&avi, index, spot.place, spot.units, 0);
         let peeked = self.lanes[index].peek(&avi, index)?;
         Ok(peeked.map(|(_, pts)| pts))
