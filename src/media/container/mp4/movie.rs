@@ -80,6 +80,9 @@ pub struct Tables {
     pub ctts: Option<BoxAt>,
     /// Sync samples.
     pub stss: Option<BoxAt>,
+    /// Partial sync samples (QuickTime File Format, "Partial Sync Sample Atom"): intra pictures behind which pictures
+    /// come that are shown before them and refer further back, as those of open groups of pictures do.
+    pub stps: Option<BoxAt>,
     /// Samples to chunks.
     pub stsc: Option<BoxAt>,
     /// Sample sizes: `stsz` or `stz2`.
@@ -141,6 +144,7 @@ impl Trak {
             b"stts" => self.tables.stts = Some(found),
             b"ctts" => self.tables.ctts = Some(found),
             b"stss" => self.tables.stss = Some(found),
+            b"stps" => self.tables.stps = Some(found),
             b"stsc" => self.tables.stsc = Some(found),
             b"stsz" | b"stz2" => self.tables.stsz = Some(found),
             b"stco" | b"co64" => self.tables.stco = Some(found),

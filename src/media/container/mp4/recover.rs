@@ -150,7 +150,7 @@ impl Recogniser {
 
     /// Whether a NAL unit of `len` bytes begins with `head`.
     fn is_nal(&self, head: &[u8], len: u32) -> bool {
-        if len > NAL_LEN_MAX || len < 2 || head.len() < 2 {
+        if !(2..=NAL_LEN_MAX).contains(&len) || head.len() < 2 {
             return false;
         }
         if self.is_h265 { self.is_h265_nal(head, len) } else { self.is_h264_nal(head, len) }

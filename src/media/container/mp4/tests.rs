@@ -127,6 +127,23 @@ fn sync_samples_are_those_of_stss_all_without_one_and_the_first_when_it_is_empty
 }
 
 #[test]
+fn pictures_of_stps_are_key_frames_to_land_at_as_well() {
+    let track = TestTrack { stps: vec![6, 16], ..video(1, 25) };
+    let bytes = whole_file(&[track], Layout::MoovFirst);
+    let keys: Vec<_> = read_all(&bytes).iter().enumerate().filter(|(_, got)| got.is_sync).map(|(at, _)| at).collect();
+    assert_eq!(keys, [0, 5, 10, 15, 20]);
+    let mut reader = reader(&bytes);
+    for (to, how, landed) in [
+        (0.75, SeekTo::SyncAtOrBefore, 0.6),
+        (0.59, SeekTo::SyncAtOrBefore, 0.4),
+        (0.01, SeekTo::SyncAtOrAfter, 0.2),
+        (0.21, SeekTo::SyncAtOrAfter, 0.4),
+    ] {
+        assert_eq!(reader.seek(at(to), how).unwrap(), at(landed), "{to} {how:?}");
+    }
+}
+
+#[test]
 fn tracks_that_cannot_be_streamed_are_left_out_with_a_note() {
     let mut text = audio(3, 5);
     text.stsd = stsd(&[atom(b"gpmd", &[&[0; 30]])]);
