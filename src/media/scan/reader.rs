@@ -12,6 +12,9 @@ use crate::time::MediaTime;
 /// How much is read to reach the sample that a seek goes to, in bytes.
 const REACH_LEN_MAX: u64 = 64 << 20;
 
+/// How much earlier a sample may seem when it is counted from another place.
+const ROUNDING: MediaTime = MediaTime::from_nanos(20_000);
+
 /// The cursor.
 pub struct ScannedReader {
     recording: Arc<Scanned>,
@@ -35,7 +38,7 @@ struct Cut {
 impl Cut {
     fn lets_pass(&mut self, sample: &Sample, kind: Kind) -> bool {
         let is_open = &mut self.is_open[sample.track];
-        *is_open = *is_open || is_start(sample, kind) && sample.pts >= self.time;
+        *is_open = *is_open || is_start(sample, kind) && sample.pts + ROUNDING >= self.time;
         *is_open
     }
 }

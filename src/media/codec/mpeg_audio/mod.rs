@@ -1,5 +1,5 @@
 //! MPEG-1 and MPEG-2 audio (ISO/IEC 11172-3, 13818-3), layers I to III, and the lower rates known as MPEG-2.5: the
-//! header of a frame. The stream is cut into frames in [`framer`].
+//! header of a frame. The stream is cut into frames by [`MpegAudioFramer`].
 
 mod framer;
 #[cfg(test)]
