@@ -8,7 +8,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
-mod mpeg_ts;
+pub mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
 mod ogg;
