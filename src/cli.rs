@@ -37,6 +37,9 @@ pub enum Command {
         /// Configuration file, for media.index_cache
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Also write what LIVE555 looks for beside MPEG transport streams, a.tsx for a.ts
+        #[arg(long)]
+        tsx: bool,
     },
     /// Read a password, and print the user with its hashes for the configuration
     Passwd {

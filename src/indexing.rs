@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::library::{IndexKey, IndexStore};
+use crate::media::container::mpeg_ts::tsx;
 use crate::media::container::{self, CONTAINERS, Options};
 use crate::media::io::Source;
-use crate::media::{Error, Progress, Recording};
+use crate::media::{Error, Progress};
 
 /// How deep below a folder files are looked for.
 const DEPTH_MAX: usize = 16;
@@ -18,11 +19,6 @@ const DEPTH_MAX: usize = 16;
 const BAR_WIDTH: usize = 30;
 /// Time between two looks of it.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Writes beside a recording what other programs look for there, and says where.
-type Writer = fn(&Path, &Arc<dyn Recording>) -> Result<PathBuf, Error>;
-/// By name of the container: who writes something beside recordings of it.
-const BESIDE: &[(&str, Writer)] = &[];
 
 /// What became of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +43,7 @@ enum Outcome {
 pub fn run(
     paths: &[PathBuf],
     config: &Config,
+    tsx: bool,
     out: &mut impl Write,
     terminal: Option<&mut dyn Write>,
 ) -> io::Result<bool> {
@@ -59,6 +56,7 @@ pub fn run(
     let mut bar = Bar { terminal, shown: None };
     let (mut kept, mut needless, mut failed) = (0, 0, 0);
     for file in paths.iter().flat_map(|path| files_below(path)) {
+        let written = if tsx { write_tsx(&file) } else { None };
         let outcome = index(&file, &store, &options, &mut bar);
         bar.clear();
         let text = match &outcome {
@@ -69,6 +67,14 @@ pub fn run(
             Outcome::Failed(reason) => &format!("cannot be indexed: {reason}"),
         };
         writeln!(out, "{}: {text}", file.display())?;
+        match written {
+            Some(Ok(path)) => writeln!(out, "{}: written", path.display())?,
+            Some(Err(error)) => {
+                writeln!(out, "{}: its .tsx cannot be written: {error}", file.display())?;
+                failed += 1;
+            }
+            None => {}
+        }
         match outcome {
             Outcome::Kept | Outcome::Known => kept += 1,
             Outcome::Needless | Outcome::Growing => needless += 1,
@@ -105,6 +111,37 @@ fn files_below(path: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Writes the index that LIVE555 looks for beside a transport stream; `None` for other files.
+fn write_tsx(path: &Path) -> Option<Result<PathBuf, Error>> {
+    let name = path.file_name()?.to_string_lossy();
+    if container::suffix(&name) != "ts" {
+        return None;
+    }
+    let mut index = path.as_os_str().to_owned();
+    index.push("x");
+    let index = PathBuf::from(index);
+    Some(write_index_of(path, &index).map(|()| index))
+}
+
+/// Under another name first: nobody shall find half of it.
+fn write_index_of(path: &Path, index: &Path) -> Result<(), Error> {
+    let unreadable = |source| Error::Io { what: "the file", source };
+    let unwritable = |source| Error::Io { what: "the index that is written", source };
+    let source = Source::new(std::fs::File::open(path).map_err(unreadable)?);
+    let folder = index.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let partial = folder.join(format!(".camreel-{}.tsx", std::process::id()));
+    let written = (|| {
+        let mut out = io::BufWriter::new(std::fs::File::create(&partial).map_err(unwritable)?);
+        tsx::write(&source, &mut out)?;
+        out.into_inner().map_err(|error| unwritable(error.into_error()))?;
+        std::fs::rename(&partial, index).map_err(unwritable)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}
+
 fn index(path: &Path, store: &IndexStore, options: &Options, bar: &mut Bar<'_>) -> Outcome {
     try_index(path, store, options, bar).unwrap_or_else(|error| Outcome::Failed(error.to_string()))
 }
@@ -119,9 +156,6 @@ fn try_index(path: &Path, store: &IndexStore, options: &Options, bar: &mut Bar<'
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let recording = container::open(&source, &name, options)?;
-    for (_, write) in BESIDE.iter().filter(|(container, _)| *container == recording.container()) {
-        write(path, &recording)?;
-    }
     let Some(mut indexing) = Arc::clone(&recording).indexing() else { return Ok(Outcome::Needless) };
     let key = IndexKey::new(absolute(path).map_err(unreadable)?, &metadata, recording.container());
     if store.load(&key).is_some_and(|kept| indexing.import(&kept)) {
@@ -203,7 +237,8 @@ mod tests {
 
         fn run(&self, path: &str) -> (bool, String, String) {
             let (mut out, mut terminal) = (Vec::new(), Vec::new());
-            let all_good = run(&[self.folder.path().join(path)], &self.config, &mut out, Some(&mut terminal)).unwrap();
+            let all_good =
+                run(&[self.folder.path().join(path)], &self.config, false, &mut out, Some(&mut terminal)).unwrap();
             let text = String::from_utf8(out).unwrap().replace(&format!("{}/", self.folder.path().display()), "");
             (all_good, text, String::from_utf8(terminal).unwrap())
         }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Some(Command::Probe { files }) => probe::run(files, &mut std::io::stdout().lock()).map_err(Into::into),
-        Some(Command::Index { paths, config }) => index(paths, config.as_deref()),
+        Some(Command::Index { paths, config, tsx }) => index(paths, config.as_deref(), *tsx),
         Some(Command::Check { config }) => Config::load(config).and_then(|loaded| server::check(&loaded)).map(|()| {
             println!("{}: good", config.display());
             true
@@ -60,11 +60,11 @@ fn register(arguments: &RegisterByHand) -> anyhow::Result<bool> {
 }
 
 /// Indexes recordings. True when none failed.
-fn index(paths: &[PathBuf], config: Option<&Path>) -> anyhow::Result<bool> {
+fn index(paths: &[PathBuf], config: Option<&Path>, tsx: bool) -> anyhow::Result<bool> {
     let config = config.map_or_else(|| Ok(Config::default()), Config::load)?;
     let (mut out, mut terminal) = (std::io::stdout().lock(), std::io::stderr());
     let terminal = std::io::stderr().is_terminal().then_some(&mut terminal as &mut dyn Write);
-    Ok(indexing::run(paths, &config, &mut out, terminal)?)
+    Ok(indexing::run(paths, &config, tsx, &mut out, terminal)?)
 }
 
 /// Serves until a signal says stop. True when every thread ended in time.

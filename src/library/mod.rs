@@ -132,7 +132,13 @@ impl Library {
     }
 
     fn open_file(&self, path: &Path, options: &Options) -> Result<Found, LookupError> {
-        let source = Source::new(self.root.open(path)?).growing(options.growing_timeout);
+        let (root, name) = (self.root.clone(), path.as_os_str().to_owned());
+        let beside = move |behind: &str| {
+            let mut name = name.clone();
+            name.push(behind);
+            root.open(Path::new(&name)).ok()
+        };
+        let source = Source::new(self.root.open(path)?).growing(options.growing_timeout).with_beside(beside);
         let metadata = source.metadata().map_err(Refusal::from)?;
         let identity = Identity::of(&metadata, source.is_growing());
         let entry = self.entry(path, identity);

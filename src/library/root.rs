@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 const COUNT_DEPTH_MAX: usize = 16;
 
 /// The folder that is served.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Root {
     path: PathBuf,
     follow_symlinks: bool,

@@ -3,6 +3,7 @@
 //! Never a memory map: recorders truncate and rotate files while we serve them, and a page that has gone kills the
 //! process. A short read is just an error.
 
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -15,18 +16,41 @@ use super::Error;
 pub struct Source {
     file: Arc<File>,
     growing_timeout: Duration,
+    beside: Option<Beside>,
+}
+
+/// Opens the file whose name is that of a recording with something behind it; `None` where there is none.
+#[derive(Clone)]
+struct Beside(Arc<dyn Fn(&str) -> Option<File> + Send + Sync>);
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Beside")
+    }
 }
 
 impl Source {
     /// Reads from `file`, which should be a regular one. It is taken to be complete; see [`Self::growing`].
     pub fn new(file: File) -> Self {
-        Self { file: Arc::new(file), growing_timeout: Duration::ZERO }
+        Self { file: Arc::new(file), growing_timeout: Duration::ZERO, beside: None }
     }
 
     /// The file may be one that a recorder still writes: it is complete when nothing was added for `timeout`.
     #[must_use]
     pub fn growing(self, timeout: Duration) -> Self {
         Self { growing_timeout: timeout, ..self }
+    }
+
+    /// Other files may belong to it: `open` opens the one whose name is that of this file with something behind it.
+    #[must_use]
+    pub fn with_beside(self, open: impl Fn(&str) -> Option<File> + Send + Sync + 'static) -> Self {
+        Self { beside: Some(Beside(Arc::new(open))), ..self }
+    }
+
+    /// The file whose name has `behind` behind that of this one, if there is one.
+    pub fn beside(&self, behind: &str) -> Option<Self> {
+        let file = (self.beside.as_ref()?.0)(behind)?;
+        Some(Self::new(file))
     }
 
     /// Whether more may come: the file has changed within the timeout. This is the only place where reading looks at

@@ -31,6 +31,7 @@ mod survey;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tsx;
 mod whole;
 #[cfg(test)]
 mod whole_tests;

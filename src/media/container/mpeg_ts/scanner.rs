@@ -9,6 +9,7 @@ use super::packet::{Found, PACKET_LEN, Packets, STRIDES};
 use super::probes::{Probes, pes_stamp, probe};
 use super::program::{Discovery, Place, ProgramReader, discover};
 use super::survey::{Surveyed, survey};
+use super::tsx::Sidecar;
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
 use crate::media::{Codec, Error, Next, Note, Sample};
@@ -28,6 +29,7 @@ pub struct TransportStream {
     probes: Probes,
     /// Sorted by place, as far as anybody has read without leaving anything out.
     landmarks: Arc<Landmarks>,
+    sidecar: Option<Sidecar>,
 }
 
 impl TransportStream {
@@ -56,6 +58,8 @@ impl TransportStream {
         if probes.has_jumps {
             notes.push(note("the clock was set anew: time goes on without a gap".to_owned()));
         }
+        // Behind a jump of the clock, more must be known than an index tells.
+        let sidecar = if probes.has_jumps { None } else { Sidecar::beside(source, start, stride, &mut notes) };
         let header = Header {
             container: super::CONTAINER.name,
             tracks: survey.streams.iter().map(|stream| stream.track.clone()).collect(),
@@ -74,6 +78,7 @@ impl TransportStream {
             base: survey.base,
             probes,
             landmarks: Arc::default(),
+            sidecar,
         })
     }
 }
@@ -90,6 +95,10 @@ pub(super) fn find_start(source: &Source) -> Result<(u64, usize), Error> {
 impl Format for TransportStream {
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn locate(&self, time: MediaTime) -> Option<Entry> {
+        self.sidecar.as_ref().map(|sidecar| sidecar.locate(time, self.header.start))
     }
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {

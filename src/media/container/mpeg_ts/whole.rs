@@ -14,6 +14,7 @@ use super::probes::{Probes, pes_stamp, probe};
 use super::program::{discover, map_pid};
 use super::scanner::find_start;
 use super::streams::begins_key_frame;
+use super::tsx::Sidecar;
 use crate::media::codec::TransportStreamConfig;
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
@@ -38,6 +39,7 @@ pub struct WholeStream {
     base: u64,
     probes: Probes,
     landmarks: Arc<Landmarks>,
+    sidecar: Option<Sidecar>,
 }
 
 /// What to look for in packets.
@@ -93,7 +95,9 @@ impl WholeStream {
         let base = look(packets(), &mut layout, map_pid)?;
         let probes = probe(source, stride, start, base, |packet| layout.stamp(packet))?;
         let note = "the clock was set anew: time goes on without a gap";
-        let notes = if probes.has_jumps { vec![Note { at: None, text: note.to_owned() }] } else { vec![] };
+        let mut notes = if probes.has_jumps { vec![Note { at: None, text: note.to_owned() }] } else { vec![] };
+        // Behind a jump of the clock, more must be known than an index tells.
+        let sidecar = if probes.has_jumps { None } else { Sidecar::beside(source, start, stride, &mut notes) };
         let codec = Codec::TransportStream(TransportStreamConfig {});
         let track = Track { codec, duration: None, shown_until: None, bitrate: probes.bitrate(), frame_rate: None };
         let header = Header {
@@ -105,7 +109,7 @@ impl WholeStream {
             duration: None,
         };
         let (layout, landmarks) = (Arc::new(layout), Arc::default());
-        Ok(Self { source: source.clone(), stride, header, layout, base, probes, landmarks })
+        Ok(Self { source: source.clone(), stride, header, layout, base, probes, landmarks, sidecar })
     }
 }
 
@@ -155,6 +159,10 @@ fn look(mut packets: Packets, layout: &mut Layout, map_pid: Option<u16>) -> Resu
 impl Format for WholeStream {
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn locate(&self, time: MediaTime) -> Option<Entry> {
+        self.sidecar.as_ref().map(|sidecar| sidecar.locate(time, self.header.start))
     }
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
