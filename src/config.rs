@@ -6,6 +6,7 @@ mod access;
 mod channels;
 mod network;
 mod register;
+mod transport_streams;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,6 +21,9 @@ pub use access::{Auth, AuthMethod, Permission, User, check_realm, check_user_nam
 pub use channels::{Channel, Multicast, below_root};
 pub use network::Network;
 pub use register::{Delivery, Register, Registry, check_suffix};
+pub use transport_streams::TransportStreamsBelow;
+
+use crate::media::container::TransportStreams;
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +57,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Who may see what. Where there are none, everybody may see everything.
     pub permissions: Vec<Permission>,
+    /// What becomes of MPEG transport streams below some paths.
+    pub transport_streams: Vec<TransportStreamsBelow>,
     /// Recordings under a path of their own.
     pub channels: Vec<Channel>,
     /// Who is told of our streams.
@@ -210,6 +216,9 @@ pub struct Media {
     /// A file that nothing was added to for so long is complete. Zero: no file grows.
     #[serde(deserialize_with = "duration")]
     pub growing_timeout: Duration,
+    /// What becomes of MPEG transport streams.
+    #[serde(deserialize_with = "transport_streams::form")]
+    pub transport_streams: TransportStreams,
     /// The folder of kept indexes; `auto`: where the system keeps such things. Empty: none are kept.
     pub index_cache: PathBuf,
     /// How much that folder may hold, in MiB.
@@ -265,6 +274,7 @@ impl Default for Config {
             auth: Auth::default(),
             users: Vec::new(),
             permissions: Vec::new(),
+            transport_streams: Vec::new(),
             channels: Vec::new(),
             register: Vec::new(),
         }
@@ -326,6 +336,7 @@ impl Default for Media {
         Self {
             frame_rate_default: 25.0,
             growing_timeout: Duration::from_secs(10),
+            transport_streams: TransportStreams::Tracks,
             index_cache: PathBuf::from("auto"),
             index_cache_max: 256,
         }
@@ -517,7 +528,8 @@ mod tests {
             examples.extend(lines.flat_map(|line| [line, "\n"]));
         }
         let config = Config::parse(&examples).unwrap_or_else(|error| panic!("{error:#}\n{examples}"));
-        let Config { users, permissions, channels, register, .. } = config;
+        let Config { users, permissions, channels, register, transport_streams, .. } = config;
+        assert!(!transport_streams.is_empty(), "{examples}");
         assert!(!users.is_empty() && !permissions.is_empty(), "{examples}");
         assert!(!channels.is_empty() && !register.is_empty(), "{examples}");
     }
@@ -552,6 +564,8 @@ mod tests {
             ("[log]\nlevel = \"loud\"\n", "line 2", "error, warn, info, debug"),
             ("[log]\ndestinations = [\"printer\"]\n", "line 2", "\"terminal\" or \"file\""),
             ("[rtsp]\nbind = [\"localhost\"]\n", "line 2", "IP address"),
+            ("[media]\ntransport_streams = \"both\"\n", "line 2", "\"tracks\" or \"whole\""),
+            ("[[transport_streams]]\npath = \"../x\"\nform = \"whole\"\n", "line 2", "../x"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(error.contains(line) && error.contains(reason), "{text:?} gave {error:?}");

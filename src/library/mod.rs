@@ -194,9 +194,14 @@ impl Library {
 /// What of the configuration is about reading files.
 impl From<&Config> for Options {
     fn from(config: &Config) -> Self {
-        let config::Media { frame_rate_default, growing_timeout, .. } = &config.media;
-        let (frame_rate_default, growing_timeout) = (*frame_rate_default, *growing_timeout);
-        Self { frame_rate_default, growing_timeout }
+        let config::Media { frame_rate_default, growing_timeout, transport_streams, .. } = &config.media;
+        let below = config.transport_streams.iter();
+        Self {
+            frame_rate_default: *frame_rate_default,
+            growing_timeout: *growing_timeout,
+            transport_streams: *transport_streams,
+            transport_streams_below: below.map(|rule| (rule.path.clone(), rule.form)).collect(),
+        }
     }
 }
 

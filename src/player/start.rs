@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::feed::KeyFrames;
 use super::timeline::Rate;
 use super::{END_SLACK, FRAME_RATE_GUESS, Part, PlayError, PlayPoint, PlayRequest, Player, QUEUE_MAX, Resume, State};
-use crate::media::{self, Kind, Next};
+use crate::media::{self, Codec, Kind, Next};
 use crate::time::MediaTime;
 
 impl Player {
@@ -31,9 +31,13 @@ impl Player {
         Ok(Part { start: request.start, end, rate, all_begin: request.all_begin })
     }
 
-    /// What can be granted of a rate. Sound is not played at any scale but 1.
+    /// What can be granted of a rate. Sound is not played at any scale but 1, nor are streams that have sound and a
+    /// clock of their own within.
     fn granted(&self, tracks: &[usize], wanted: Rate) -> Rate {
-        let is_video = |track: usize| self.recording.tracks()[track].kind() == Kind::Video;
+        let is_video = |track: usize| {
+            let track = &self.recording.tracks()[track];
+            track.kind() == Kind::Video && !matches!(track.codec, Codec::TransportStream(_))
+        };
         let has_video = tracks.iter().copied().chain(self.active_tracks()).any(is_video);
         let within = |value: f64, max: f64| value.clamp(max.recip(), max);
         let scale = within(wanted.scale.abs(), self.pacing.scale_max).copysign(wanted.scale);

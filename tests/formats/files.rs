@@ -139,7 +139,7 @@ pub const FILES: &[File] = &[
     file("plain.mjpeg", "raw Motion JPEG", &["Motion JPEG"], Sizes, &[PICTURE, JPEG]),
     file(
         "plain.dv",
-        "DV",
+        "raw DV",
         &["DV"],
         Packets,
         &[

@@ -1,7 +1,10 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod aiff;
 mod amr_file;
 mod annexb;
+mod au;
+mod avi;
 mod flac;
 mod flv;
 mod ivf;
@@ -9,6 +12,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ps;
 mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
@@ -22,12 +26,13 @@ mod testing;
 pub mod units;
 mod wav;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::growing::Growing;
 use super::io::Source;
-use super::{Error, Recording};
+use super::{Error, Kind, Recording};
 
 /// How much of a file's start [`Container::sniff`] is shown, in bytes.
 pub const SNIFF_LEN: usize = 4096;
@@ -65,11 +70,40 @@ pub struct Options {
     pub frame_rate_default: f64,
     /// A file that nothing was added to for so long is complete. Zero: all are.
     pub growing_timeout: Duration,
+    /// What becomes of MPEG transport streams.
+    pub transport_streams: TransportStreams,
+    /// The same below some paths; the longest that fits counts.
+    pub transport_streams_below: Vec<(PathBuf, TransportStreams)>,
+}
+
+/// What becomes of MPEG transport streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TransportStreams {
+    /// Each of their streams is a track.
+    #[default]
+    Tracks,
+    /// They are one track (RFC 2250 section 2).
+    Whole,
+}
+
+impl Options {
+    /// Those for the file at `path`.
+    fn at(&self, path: &str) -> Self {
+        let fits = self.transport_streams_below.iter().filter(|(below, _)| Path::new(path).starts_with(below));
+        let nearest = fits.max_by_key(|(below, _)| below.components().count());
+        let transport_streams = nearest.map_or(self.transport_streams, |(_, choice)| *choice);
+        Self { transport_streams, transport_streams_below: Vec::new(), ..*self }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_rate_default: 25.0, growing_timeout: Duration::ZERO }
+        Self {
+            frame_rate_default: 25.0,
+            growing_timeout: Duration::ZERO,
+            transport_streams: TransportStreams::default(),
+            transport_streams_below: Vec::new(),
+        }
     }
 }
 
@@ -78,12 +112,16 @@ pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
     mpeg_ts::CONTAINER,
+    mpeg_ps::CONTAINER,
+    avi::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    aiff::CONTAINER,
+    au::CONTAINER,
     flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
@@ -102,11 +140,12 @@ pub const CONTAINERS: &[Container] = &[
     raw_speech::G726_LE,
 ];
 
-/// Opens the recording in `source`. `name` is the file's name, for its suffix.
+/// Opens the recording in `source`. `name` is the file's name with its path below the root.
 ///
 /// # Errors
 /// [`Error::Unrecognised`] when no container claims it, else what the container found.
 pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Recording>, Error> {
+    let options = &options.at(name);
     let mut head = vec![0; SNIFF_LEN];
     let head_len = source.read_at(&mut head, 0, "the start of the file")?;
     head.truncate(head_len);
@@ -125,6 +164,18 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
     }
     Ok(recording)
+}
+
+/// Puts the first track of each kind that is a default before the others of its kind: players take the first. All else
+/// stays in order.
+fn default_first<T>(tracks: &mut [T], kind: impl Fn(&T) -> Kind, is_default: impl Fn(&T) -> bool) {
+    for wanted in [Kind::Video, Kind::Audio, Kind::Text, Kind::Application] {
+        let first = tracks.iter().position(|track| kind(track) == wanted);
+        let default = tracks.iter().position(|track| kind(track) == wanted && is_default(track));
+        if let (Some(first), Some(default)) = (first, default) {
+            tracks[first..=default].rotate_right(1);
+        }
+    }
 }
 
 /// What follows the last dot of a file name, in lower case.

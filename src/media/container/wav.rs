@@ -76,7 +76,7 @@ fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error
     let mut notes = Vec::new();
     let end = layout.data.end(file_end, &mut notes);
     let Framing::Units { len, ticks, rate } = framing else {
-        return open_frames(source, &layout, codec, framing);
+        return open_frames(source, layout.data.start, end, codec, framing);
     };
     let mut units = Units::sound(layout.data.start, end, len, ticks, rate);
     if let Codec::ImaAdpcm(config) = &codec {
@@ -88,10 +88,16 @@ fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error
 }
 
 /// Sound in frames of its own, which are cut by the framer of its codec.
-fn open_frames(source: &Source, layout: &Layout, codec: Codec, framing: Framing) -> Result<Arc<dyn Recording>, Error> {
+fn open_frames(
+    source: &Source,
+    start: u64,
+    end: Option<u64>,
+    codec: Codec,
+    framing: Framing,
+) -> Result<Arc<dyn Recording>, Error> {
     let framer = framer_of(&codec).filter(|_| framing == Framing::Frames);
     let framer = framer.ok_or_else(|| Error::Unsupported(format!("{} in WAV is not streamed", codec.name())))?;
-    scan::open(scan::RawFormat::new(source, layout.data.start, NAME, framer)?)
+    scan::open(scan::RawFormat::new(source, start, NAME, framer)?.until(end))
 }
 
 /// The framer of a codec that may stand in WAV with frames of its own.

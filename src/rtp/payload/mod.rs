@@ -14,6 +14,7 @@ mod h265;
 mod ima_adpcm;
 mod jpeg;
 mod metadata;
+mod mp2t;
 mod mpeg4_visual;
 mod mpeg_audio;
 mod mpeg_video;
@@ -76,7 +77,7 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Theora(config) => Box::new(xiph::Theora::new(config)?),
         Codec::Jpeg(config) => Box::new(jpeg::Jpeg::new(*config)?),
         Codec::Dv(config) => Box::new(dv::Dv::new(*config)),
-        Codec::TransportStream(_) => return Err(no_format(codec)),
+        Codec::TransportStream(_) => Box::new(mp2t::Mp2t),
         Codec::G722(config) => Box::new(g722::G722::new(*config)?),
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::clock::{CLOCK_RATE, Clock, StreamClock, distance};
+use super::landmarks::Landmark;
 use super::packet::{Found, PACKET_LEN, PID_NULL, Packet, Packets};
 use super::pes::{PesReader, Ticks};
 use super::program::{Place, ProgramReader};
@@ -64,17 +65,6 @@ impl Stream {
     pub fn is_scrambled(&self) -> bool {
         self.is_scrambled
     }
-}
-
-/// What changes from some byte of the file on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Landmark {
-    /// The byte.
-    pub at: u64,
-    /// How many ticks have been closed up before.
-    pub offset: i64,
-    /// Where each stream is.
-    pub pids: Vec<u16>,
 }
 
 /// Reads forward through a file.

@@ -9,12 +9,15 @@
 //! | [`clock`] | stamps that wrap around and clocks that are set anew, as one timeline |
 //! | [`demux`] | samples out of packets |
 //! | [`survey`], [`probes`] | what is found out when a file is opened |
+//! | [`scanner`] | the recording, by tracks |
+//! | [`whole`] | the recording as one track of packets |
 //!
 //! Time 0 is the earliest stamp of the first samples. A jump of the clock is closed up: time goes on. Files in which
 //! that is found can only be read from places that were met before ([`scan::Timing::Counted`]).
 
 mod clock;
 mod demux;
+mod landmarks;
 mod packet;
 mod pes;
 mod private;
@@ -28,14 +31,18 @@ mod survey;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod whole;
+#[cfg(test)]
+mod whole_tests;
 
 use std::sync::Arc;
 
-use super::{Container, Options, Sniff};
+use super::{Container, Options, Sniff, TransportStreams};
 use crate::media::io::Source;
 use crate::media::scan;
 use crate::media::{Error, Recording};
 use scanner::TransportStream;
+use whole::WholeStream;
 
 /// MPEG-TS.
 pub const CONTAINER: Container =
@@ -50,6 +57,9 @@ fn sniff(head: &[u8]) -> Sniff {
     }
 }
 
-fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error> {
-    scan::open(TransportStream::open(source)?)
+fn open(source: &Source, options: &Options) -> Result<Arc<dyn Recording>, Error> {
+    match options.transport_streams {
+        TransportStreams::Tracks => scan::open(TransportStream::open(source)?),
+        TransportStreams::Whole => scan::open(WholeStream::open(source)?),
+    }
 }

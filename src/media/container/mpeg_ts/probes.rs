@@ -26,23 +26,36 @@ pub struct Probes {
     pub forward_max: i64,
 }
 
-/// Looks at stamps of the stream on `pid`, the first of which is `base`.
+/// The time stamp of a PES packet of the stream on `pid` that begins in a packet.
+pub fn pes_stamp(packet: &Packet<'_>, pid: u16) -> Option<u64> {
+    let is_it = packet.pid == pid && packet.is_start;
+    let pes::Parsed::Header(header) = pes::parse(packet.payload) else { return None };
+    header.ticks.filter(|_| is_it).map(|ticks| ticks.dts.unwrap_or(ticks.pts))
+}
+
+/// Looks at the stamps that `stamp_of` finds in packets, the first of which is `base`.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn probe(source: &Source, stride: usize, start: u64, pid: u16, base: u64) -> Result<Probes, Error> {
+pub fn probe(
+    source: &Source,
+    stride: usize,
+    start: u64,
+    base: u64,
+    stamp_of: impl Fn(&Packet<'_>) -> Option<u64>,
+) -> Result<Probes, Error> {
     let end = source.len()?;
     let len = end.saturating_sub(start);
     let mut stamps = Vec::new();
     let is_whole = len <= WHOLE_LEN_MAX;
     if is_whole {
-        find_stamps(source, stride, pid, start..end, usize::MAX, &mut stamps)?;
+        find_stamps(source, stride, &stamp_of, start..end, usize::MAX, &mut stamps)?;
     } else {
         for part in 0..PARTS {
             let at = start + len / PARTS * part;
-            find_stamps(source, stride, pid, at..at + SEARCH_LEN, 1, &mut stamps)?;
+            find_stamps(source, stride, &stamp_of, at..at + SEARCH_LEN, 1, &mut stamps)?;
         }
-        find_stamps(source, stride, pid, end - SEARCH_LEN..end, usize::MAX, &mut stamps)?;
+        find_stamps(source, stride, &stamp_of, end - SEARCH_LEN..end, usize::MAX, &mut stamps)?;
     }
     Ok(judge(&stamps, start, base, is_whole))
 }
@@ -71,11 +84,11 @@ fn median_of_parts(steps: &[i64]) -> i64 {
     parts.get(parts.len() / 2).copied().unwrap_or_default().max(0)
 }
 
-/// Appends the first `count` stamps of `pid` within `range`, and where they are.
+/// Appends the first `count` stamps within `range`, and where they are.
 fn find_stamps(
     source: &Source,
     stride: usize,
-    pid: u16,
+    stamp_of: &impl Fn(&Packet<'_>) -> Option<u64>,
     range: std::ops::Range<u64>,
     count: usize,
     stamps: &mut Vec<(u64, u64)>,
@@ -88,10 +101,7 @@ fn find_stamps(
             Found::Starved => break,
             Found::Skipped(_) => {}
             Found::Packet(at) => {
-                let packet = Packet::parse(&bytes).filter(|packet| packet.pid == pid && packet.is_start);
-                if let Some(pes::Parsed::Header(header)) = packet.map(|packet| pes::parse(packet.payload)) {
-                    stamps.extend(header.ticks.map(|ticks| (at, ticks.dts.unwrap_or(ticks.pts))));
-                }
+                stamps.extend(Packet::parse(&bytes).and_then(|packet| stamp_of(&packet)).map(|stamp| (at, stamp)));
             }
         }
     }
@@ -99,6 +109,13 @@ fn find_stamps(
 }
 
 impl Probes {
+    /// Average bits a second.
+    pub fn bitrate(&self) -> Option<u32> {
+        let ((from, begun), (to, ended)) = (self.course.first()?, self.course.last()?);
+        let seconds = (ended - begun) as f64 / f64::from(CLOCK_RATE);
+        (seconds > 0.2 && !self.has_jumps).then(|| ((to - from) as f64 * 8.0 / seconds) as u32)
+    }
+
     /// About how many ticks after the first stamp byte `at` is.
     pub fn time_at(&self, at: u64) -> i64 {
         let next = self.course.partition_point(|(place, _)| *place <= at).clamp(1, self.course.len().max(2) - 1);

@@ -108,6 +108,29 @@ fn find_maps(mut packets: Packets) -> Result<Vec<ProgramMap>, Error> {
     Ok(wanted.iter().filter_map(|(number, _)| found.remove(number)).collect())
 }
 
+/// The PID of the map of a program.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn map_pid(mut packets: Packets, number: u16) -> Result<Option<u16>, Error> {
+    let (start, mut pat, mut found) = (packets.position(), Sections::default(), None);
+    let mut bytes = [0; PACKET_LEN];
+    while found.is_none() && packets.position() - start < MAP_SEARCH_LEN {
+        match packets.next(&mut bytes, true)? {
+            Found::Starved => break,
+            Found::Skipped(_) => continue,
+            Found::Packet(_) => {}
+        }
+        if let Some(packet) = Packet::parse(&bytes).filter(|packet| packet.pid == PID_PAT && !packet.has_error) {
+            pat.push(packet.payload, packet.is_start, |section| {
+                let programs = parse_pat(section).unwrap_or_default();
+                found = programs.iter().find(|program| program.0 == number).map(|(_, pid)| *pid);
+            });
+        }
+    }
+    Ok(found)
+}
+
 fn pick(maps: &[ProgramMap], guessed: Vec<Place>) -> Discovery {
     let is_playable = |map: &&ProgramMap| !places(map, &guessed).0.is_empty();
     let Some(map) = maps.iter().find(is_playable).or(maps.first()) else { return Discovery::default() };

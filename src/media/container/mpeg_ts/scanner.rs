@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use super::clock::{CLOCK_RATE, Clock};
-use super::demux::{Demux, Landmark, Stream};
+use super::demux::{Demux, Stream};
+use super::landmarks::Landmarks;
 use super::packet::{Found, PACKET_LEN, Packets, STRIDES};
-use super::probes::{Probes, probe};
+use super::probes::{Probes, pes_stamp, probe};
 use super::program::{Discovery, Place, ProgramReader, discover};
 use super::survey::{Surveyed, survey};
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
 use crate::media::{Codec, Error, Next, Note, Sample};
-use crate::sync::Leaf;
 use crate::time::MediaTime;
-
-/// How many changes of PIDs and clocks are remembered.
-const LANDMARKS_MAX: usize = 4096;
 
 /// What is known of a file.
 pub struct TransportStream {
@@ -30,7 +27,7 @@ pub struct TransportStream {
     base: u64,
     probes: Probes,
     /// Sorted by place, as far as anybody has read without leaving anything out.
-    landmarks: Arc<Leaf<Vec<Landmark>>>,
+    landmarks: Arc<Landmarks>,
 }
 
 impl TransportStream {
@@ -55,7 +52,7 @@ impl TransportStream {
         notes.extend(survey.notes);
         let by = survey.streams.iter().find(|stream| stream.place.kind.is_video).or(survey.streams.first());
         let pid = by.map_or(0, |stream| stream.place.pid);
-        let probes = probe(source, stride, start, pid, survey.base)?;
+        let probes = probe(source, stride, start, survey.base, |packet| pes_stamp(packet, pid))?;
         if probes.has_jumps {
             notes.push(note("the clock was set anew: time goes on without a gap".to_owned()));
         }
@@ -82,7 +79,7 @@ impl TransportStream {
 }
 
 /// Where the first packet is, and how far apart they are.
-fn find_start(source: &Source) -> Result<(u64, usize), Error> {
+pub(super) fn find_start(source: &Source) -> Result<(u64, usize), Error> {
     let mut packets = Packets::new(source, 0, STRIDES[0]);
     match packets.next(&mut [0; PACKET_LEN], true)? {
         Found::Packet(at) => Ok((at, packets.stride())),
@@ -97,10 +94,7 @@ impl Format for TransportStream {
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
         let is_start = entry.at <= self.header.start.at;
-        let landmark = self.landmarks.with(|all| {
-            let passed = all.partition_point(|landmark| landmark.at <= entry.at);
-            passed.checked_sub(1).and_then(|last| all.get(last).cloned())
-        });
+        let landmark = self.landmarks.before(entry.at);
         let packets = if is_start { Packets::from_start } else { Packets::new };
         let stream = |(index, (place, codec, _)): (usize, &(Place, Codec, bool))| {
             let pid = landmark.as_ref().and_then(|landmark| landmark.pids.get(index)).unwrap_or(&place.pid);
@@ -131,23 +125,7 @@ struct TransportScanner {
     waiting: Vec<bool>,
     last: Entry,
     /// Where changes are noted, by readers who know what was before.
-    landmarks: Option<Arc<Leaf<Vec<Landmark>>>>,
-}
-
-impl TransportScanner {
-    fn note_landmarks(&mut self) {
-        let found = self.demux.take_landmarks();
-        let Some(landmarks) = self.landmarks.as_ref().filter(|_| !found.is_empty()) else { return };
-        landmarks.with(|all| {
-            for landmark in found {
-                let place = all.partition_point(|known| known.at < landmark.at);
-                let is_new = all.get(place).is_none_or(|known| known.at != landmark.at);
-                if is_new && all.len() < LANDMARKS_MAX {
-                    all.insert(place, landmark);
-                }
-            }
-        });
-    }
+    landmarks: Option<Arc<Landmarks>>,
 }
 
 impl Scanner for TransportScanner {
@@ -155,7 +133,10 @@ impl Scanner for TransportScanner {
         loop {
             let mut origin = 0;
             let next = self.demux.next(sample, &mut origin)?;
-            self.note_landmarks();
+            let met = self.demux.take_landmarks();
+            if let Some(landmarks) = &self.landmarks {
+                landmarks.add(met);
+            }
             if !matches!(next, Next::Sample) {
                 return Ok(next);
             }

@@ -156,6 +156,22 @@ pub fn guess(pes_packet: &[u8]) -> Option<StreamKind> {
     }
 }
 
+/// Whether the first packet of a PES packet shows that a key frame begins: parameter sets, sequence headers, or the
+/// picture itself.
+pub fn begins_key_frame(pes_packet: &[u8]) -> bool {
+    let pes::Parsed::Header(header) = pes::parse(pes_packet) else { return false };
+    let payload = &pes_packet[header.len..];
+    let mut nals = Vec::new();
+    split_start_codes(payload, &mut nals);
+    nals.iter().map(|nal| &payload[nal.clone()]).any(|nal| match nal {
+        [0xb3 | 0xb0, ..] => true,
+        [first, ..] if first & 0x80 != 0 => false,
+        [0x67 | 0x27 | 0x47 | 0x65 | 0x25 | 0x45, second, ..] if *second != 1 => true,
+        [_, 1, ..] => matches!(h265::nal_type(nal), 16..=21 | h265::NAL_VPS | h265::NAL_SPS),
+        _ => false,
+    })
+}
+
 fn guess_video(payload: &[u8]) -> Option<StreamKind> {
     let mut nals = Vec::new();
     split_start_codes(payload, &mut nals);
