@@ -89,7 +89,7 @@
 //! | `Shared::tls` | certificate and key | workers of new connections; main, on SIGHUP |
 //! | `Library::cache` | recordings by path; opening happens outside | workers; managers of groups |
 //! | `Source::looped` | the loop of a channel | the same |
-//! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures) | places found so far | streamers that seek |
+//! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures, points of files read forward) | places found so far | streamers that seek; the indexer |
 
 pub mod cli;
 pub mod config;
