@@ -208,7 +208,16 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("G.711 A-law", "MPEG-TS", "src/media/container/mpeg_ts/tests.rs: sound_of_cameras_and_opus_have_their_times"),
     ("G.711 A-law", "MPEG-PS", "src/media/container/mpeg_ps/tests.rs: pictures_and_sound_of_a_recorder_come_with"),
     ("G.711 mu-law", "MPEG-PS", "src/media/container/mpeg_ps/tests.rs: a_recorder_of_hikvision_has_40_bytes_in_front"),
-    ("MPEG-4 part 2", "Dahua DAV", "src/media/container/dhav/tests.rs: pictures_and_sound_have_the_times_of_their_frames"),
-    ("G.711 A-law", "Dahua DAV", "src/media/container/dhav/tests.rs: pictures_and_sound_have_the_times_of_their_frames"),
+    (
+        "MPEG-4 part 2",
+        "Dahua DAV",
+        "src/media/container/dhav/tests.rs: pictures_and_sound_have_the_times_of_their_frames",
+    ),
+    (
+        "G.711 A-law",
+        "Dahua DAV",
+        "src/media/container/dhav/tests.rs: pictures_and_sound_have_the_times_of_their_frames",
+    ),
+    ("MP1", "MPEG audio", "src/media/codec/mpeg_audio/tests.rs: headers_read_as_the_tables_of_the_standards_have_them"),
     ("transport stream", "MPEG-TS", "src/media/container/mpeg_ts/whole_tests.rs: every_packet_comes_out_once"),
 ];
