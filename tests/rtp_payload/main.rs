@@ -5,6 +5,7 @@ mod av1;
 mod blocks;
 mod depacketise;
 mod jpeg;
+mod mp2t;
 mod speech;
 mod vpx;
 
