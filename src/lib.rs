@@ -10,11 +10,11 @@
 //! | layer | what it knows | may import | sockets, threads, clock? |
 //! |---|---|---|---|
 //! | [`time`], [`sync`] | media time, NTP time; the one-lock rule | nothing of ours | no |
-//! | [`media`] | a file: its tracks, samples, index, seek points | `time`, `sync` | reads files, nothing else |
+//! | [`media`] | a file: its tracks, samples, index, seek points | `time`, `sync` | reads files; the clock only to tell whether one still grows |
 //! | [`rtp`] | samples into RTP packets; RTCP | `media`, `time` | no |
 //! | [`rtsp`] | the text protocol: messages, headers, SDP, credentials | `time` | no: bytes in, bytes out |
 //! | [`player`] | which packet is due when; seek, pause, end | `media`, `rtp`, `time` | no: `now` is an argument |
-//! | [`library`] | URL path to an opened recording; the shared cache | `media`, `config`, `sync` | reads the media root |
+//! | [`library`] | URL path to an opened recording; the shared cache; kept indexes | `media`, `config`, `sync` | reads the media root, writes kept indexes |
 //! | [`server`] | acceptors, workers, sessions, streaming threads, transports, HTTP | everything | yes, and only here |
 //!
 //! Beside them stand [`config`], [`cli`], [`logging`], [`passwd`], [`probe`] and [`indexing`], which the program puts
@@ -89,7 +89,7 @@
 //! | `Shared::tls` | certificate and key | workers of new connections; main, on SIGHUP |
 //! | `Library::cache` | recordings by path; opening happens outside | workers; managers of groups |
 //! | `Source::looped` | the loop of a channel | the same |
-//! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures) | places found so far | streamers that seek |
+//! | indexes within a recording (Matroska clusters, MP4 fragments and checkpoints, raw pictures, points of files read forward) | places found so far | streamers that seek; the indexer |
 
 pub mod cli;
 pub mod config;

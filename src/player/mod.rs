@@ -474,13 +474,13 @@ impl Player {
         let at = if self.ahead.feed.key_frames().is_some() { sample.pts } else { sample.dts };
         let due = self.clock.due(at);
         // At the edge of a growing file nothing is caught up with either: it comes a second's worth at a time, which
-        // would leave in a burst each time. Reports tell the new times, so the tracks begin anew.
+        // would leave in a burst each time.
         let is_at_edge = std::mem::take(&mut self.is_at_edge);
-        let lateness_max = if is_at_edge { Duration::ZERO } else { LATENESS_MAX };
-        if now > due + lateness_max && self.clock.is_after_start(at) {
-            self.clock.delay(now - due);
-            if is_at_edge {
-                self.outbox.begin_anew();
+        if now > due && self.clock.is_after_start(at) {
+            match now - due {
+                late if is_at_edge => self.clock.hold_up(late),
+                late if late > LATENESS_MAX => self.clock.delay(late),
+                _ => {}
             }
         }
         (due > now + self.lead()).then_some(due)

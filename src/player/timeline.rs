@@ -65,6 +65,8 @@ pub struct Timeline {
     stream_latest: Option<MediaTime>,
     /// Of all samples since the last seek, the latest presentation time, the way that time runs.
     pts_latest: MediaTime,
+    /// How long in all was waited for a recorder.
+    held_up: Duration,
 }
 
 impl Timeline {
@@ -78,6 +80,7 @@ impl Timeline {
             wall_start: now,
             stream_latest: None,
             pts_latest: MediaTime::ZERO,
+            held_up: Duration::ZERO,
         }
     }
 
@@ -111,9 +114,11 @@ impl Timeline {
     ///
     /// A sender report that pairs timestamps with it tells a clock that runs as fast as the timestamps do. With the
     /// true one, receivers that count on from a report at the nominal clock rate would be ahead by the next, and jump.
+    /// The same goes for the time that a recorder was waited for: FFmpeg would take it for a hole in the recording.
     pub fn in_real_time(&self, at: Instant) -> Instant {
         let elapsed = at.saturating_duration_since(self.wall_start);
-        self.wall_start + MediaTime::from_duration(elapsed).times(self.rate.speed).to_duration()
+        let come = self.wall_start + MediaTime::from_duration(elapsed).times(self.rate.speed).to_duration();
+        come.checked_sub(self.held_up).unwrap_or(come)
     }
 
     /// The RTP ticks of media time `at`, from the start of the stream. Both ends of the difference are whole ticks, so
@@ -140,6 +145,12 @@ impl Timeline {
     /// Everything is due so much later.
     pub fn delay(&mut self, by: Duration) {
         self.wall_start += by;
+    }
+
+    /// Everything is due so much later, as a recorder had to be waited for.
+    pub fn hold_up(&mut self, by: Duration) {
+        self.delay(by);
+        self.held_up += by;
     }
 
     /// Gives media time `start` the next stream time that is free. `first` is the earliest time at which anything is

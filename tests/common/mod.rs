@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -27,6 +27,7 @@ pub struct Server {
 impl Server {
     /// Serves `root` on a port that the kernel picks, on the loopback interface only.
     pub fn start(root: &Path) -> Self {
+        long_ago(root);
         Self::start_with(&["--bind", "127.0.0.1", "--port", "0", "--http-port", "0", &root.to_string_lossy()])
     }
 
@@ -99,6 +100,26 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Has the files in a folder that were written just now seem to have been written long ago: else the server would wait
+/// for more of them.
+pub fn long_ago(folder: &Path) {
+    let is_fresh = |file: &File| {
+        let modified = file.metadata().and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < Duration::from_secs(60)))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let kind = entry.file_type().expect("a kind of file");
+        if kind.is_dir() {
+            long_ago(&entry.path());
+        } else if kind.is_file()
+            && let Ok(file) = File::options().append(true).open(entry.path())
+            && is_fresh(&file)
+        {
+            file.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("a time of change");
+        }
     }
 }
 

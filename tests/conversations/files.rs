@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, PATIENCE, is_bye};
-use crate::common::Server;
+use crate::common::{Server, long_ago};
 use crate::media::{Media, matroska};
 use crate::serve;
 
@@ -111,4 +111,27 @@ fn a_file_that_grows_is_described_anew_each_time() {
         assert!(status == 200 && description.contains(&format!("npt=0-{seconds}.000")), "{description}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_long_raw_stream_tells_its_duration_once_it_has_been_read_in_the_background() {
+    let media = Media::new();
+    // 24 pictures and a megabyte of filler data (NAL unit type 12), again and again.
+    let mut clip = fs::read(media.root().join("one.264")).expect("a clip");
+    clip.extend([0, 0, 1, 12]);
+    clip.resize(1 << 20, 0xff);
+    fs::write(media.root().join("long.264"), clip.repeat(66)).expect("a recording of 66 MB");
+    long_ago(&media.root());
+    let server = serve(&media.root(), "");
+    let begun = Instant::now();
+    let mut answers = Vec::new();
+    while begun.elapsed() < PATIENCE && answers.last().is_none_or(|range: &String| range.ends_with('-')) {
+        let (_, description) = describe(&server, "long.264");
+        let range = description.lines().find(|line| line.starts_with("a=range:")).unwrap_or_default();
+        answers.push(range.to_owned());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(answers.first().map(String::as_str), Some("a=range:npt=0-"), "it is too long to be read at once");
+    let end = answers.last().and_then(|range| range.strip_prefix("a=range:npt=0-")?.parse::<f64>().ok());
+    assert!(end.is_some_and(|end| (52.0..53.0).contains(&end)), "{answers:?}");
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::Mode;
 
+use crate::common::long_ago;
+
 /// A folder with all of them, and one beside it with what must stay secret.
 pub struct Media {
     folder: tempfile::TempDir,
@@ -64,6 +66,7 @@ impl Media {
         symlink("loop.mkv", root.join("loop.mkv"))?;
         fs::create_dir(root.join("folder.mkv"))?;
         nix::unistd::mkfifo(&root.join("fifo.mkv"), Mode::S_IRWXU)?;
+        long_ago(&root);
         Ok(())
     }
 }

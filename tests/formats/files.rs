@@ -32,6 +32,11 @@ const TONE_8K: &str = "-f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=
 const H264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 25 -bf 2 -sc_threshold 0";
 const H265: &str = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p -x265-params log-level=none:bframes=2:keyint=25";
 const MPEG4: &str = "-c:v mpeg4 -g 25 -bf 2 -q:v 5";
+/// AVI tells no presentation times.
+const MPEG4_NO_B: &str = "-c:v mpeg4 -g 25 -q:v 5";
+const MPEG2_NO_B: &str = "-c:v mpeg2video -g 25 -q:v 5 -sc_threshold 1000000000";
+const H263: &str = "-c:v h263 -g 25";
+const DV: &str = "-f lavfi -i testsrc2=size=720x576:rate=25:duration=4 -c:v dvvideo -pix_fmt yuv420p";
 const MPEG2: &str = "-c:v mpeg2video -g 25 -bf 2 -q:v 5 -sc_threshold 1000000000";
 const MPEG1: &str = "-c:v mpeg1video -g 25 -bf 2 -q:v 5 -sc_threshold 1000000000";
 const VP8: &str = "-c:v libvpx -deadline realtime -cpu-used 8 -g 25 -b:v 300k";
@@ -90,6 +95,24 @@ pub const FILES: &[File] = &[
     file("mulaw.mkv", "Matroska", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
     file("alaw.mkv", "Matroska", &["G.711 A-law"], Bytes, &[TONE_8K, "-c:a pcm_alaw"]),
     file("pcm.mkv", "Matroska", &["PCM"], Bytes, &[TONE_8K, "-c:a pcm_s16le"]),
+    file("vp9_flac.mp4", "MP4", &["VP9", "FLAC"], Packets, &[PICTURE, TONE, VP9, FLAC, "-strict -2"]),
+    file("av1_ac3.mp4", "MP4", &["AV1", "AC-3"], Packets, &[PICTURE, TONE, AV1, AC3]),
+    file("mpeg4_mp3.mp4", "MP4", &["MPEG-4 part 2", "MP3"], Packets, &[PICTURE, TONE, MPEG4, MP3]),
+    file("mpeg2_eac3.mp4", "MP4", &["MPEG-2 video", "E-AC-3"], Packets, &[PICTURE, TONE, MPEG2, EAC3]),
+    file("mpeg1_mp2.mp4", "MP4", &["MPEG-1 video", "MP2"], Packets, &[PICTURE, TONE, MPEG1, MP2]),
+    file("jpeg.mov", "MP4", &["Motion JPEG"], Packets, &[PICTURE, JPEG]),
+    file("h263.3gp", "MP4", &["H.263"], Packets, &[PICTURE, H263]),
+    file("vorbis.mp4", "MP4", &["Vorbis"], Packets, &[TONE, VORBIS]),
+    file("dv.mov", "MP4", &["DV"], Packets, &[DV]),
+    file("vp8_vorbis.webm", "Matroska", &["VP8", "Vorbis"], Packets, &[PICTURE, TONE, VP8, VORBIS]),
+    file("vp9_flac.mkv", "Matroska", &["VP9", "FLAC"], Packets, &[PICTURE, TONE, VP9, FLAC]),
+    file("av1_ac3.mkv", "Matroska", &["AV1", "AC-3"], Packets, &[PICTURE, TONE, AV1, AC3]),
+    file("mpeg4_mp3.mkv", "Matroska", &["MPEG-4 part 2", "MP3"], Packets, &[PICTURE, TONE, MPEG4, MP3]),
+    file("mpeg2_eac3.mkv", "Matroska", &["MPEG-2 video", "E-AC-3"], Packets, &[PICTURE, TONE, MPEG2, EAC3]),
+    file("mpeg1_mp2.mkv", "Matroska", &["MPEG-1 video", "MP2"], Packets, &[PICTURE, TONE, MPEG1, MP2]),
+    file("jpeg.mkv", "Matroska", &["Motion JPEG"], Packets, &[PICTURE, JPEG]),
+    file("theora.mkv", "Matroska", &["Theora"], Packets, &[PICTURE, "-c:v libtheora -g 25"]),
+    file("h263.mkv", "Matroska", &["H.263"], Packets, &[PICTURE, H263]),
     file("plain.264", "raw H.264", &["H.264"], Sizes, &[PICTURE, H264]),
     file("plain.265", "raw H.265", &["H.265"], Sizes, &[PICTURE, H265]),
     // Transport streams.
@@ -100,6 +123,18 @@ pub const FILES: &[File] = &[
     file("mpeg4_eac3.ts", "MPEG-TS", &["MPEG-4 part 2", "E-AC-3"], Packets, &[PICTURE, TONE, MPEG4, EAC3]),
     file("h264_latm.ts", "MPEG-TS", &["H.264", "AAC"], Nothing, &[PICTURE, TONE, H264, AAC, "-mpegts_flags latm"]),
     file("opus.ts", "MPEG-TS", &["Opus"], Nothing, &[TONE, OPUS]),
+    // Program streams.
+    file("mpeg1_mp2.mpg", "MPEG-PS", &["MPEG-1 video", "MP2"], Packets, &[PICTURE, TONE, MPEG1, MP2, "-f mpeg"]),
+    file("mpeg2_ac3.vob", "MPEG-PS", &["MPEG-2 video", "AC-3"], Packets, &[PICTURE, TONE, MPEG2, AC3, "-f vob"]),
+    file("mp3.mpg", "MPEG-PS", &["MPEG-2 video", "MP3"], Packets, &[PICTURE, TONE, MPEG2, MP3, "-f vob"]),
+    // AVI.
+    file("jpeg_pcm.avi", "AVI", &["Motion JPEG", "PCM"], Nothing, &[PICTURE, TONE_8K, JPEG, "-c:a pcm_s16le"]),
+    file("mpeg4_mp3.avi", "AVI", &["MPEG-4 part 2", "MP3"], Nothing, &[PICTURE, TONE, MPEG4_NO_B, MP3]),
+    file("h264_ac3.avi", "AVI", &["H.264", "AC-3"], Nothing, &[PICTURE, TONE, H264, AC3]),
+    file("h263_alaw.avi", "AVI", &["H.263", "G.711 A-law"], Nothing, &[PICTURE, TONE_8K, H263, "-c:a pcm_alaw"]),
+    file("mpeg2_mp2.avi", "AVI", &["MPEG-2 video", "MP2"], Nothing, &[PICTURE, TONE, MPEG2_NO_B, MP2]),
+    file("ima.avi", "AVI", &["IMA ADPCM"], Bytes, &[TONE_8K, "-c:a adpcm_ima_wav"]),
+    file("mulaw.avi", "AVI", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
     // Flash.
     file("h264_aac.flv", "FLV", &["H.264", "AAC"], Packets, &[PICTURE, TONE, H264, AAC]),
     file("mp3.flv", "FLV", &["MP3"], Packets, &[TONE, "-ar 44100", MP3]),
@@ -139,7 +174,7 @@ pub const FILES: &[File] = &[
     file("plain.mjpeg", "raw Motion JPEG", &["Motion JPEG"], Sizes, &[PICTURE, JPEG]),
     file(
         "plain.dv",
-        "DV",
+        "raw DV",
         &["DV"],
         Packets,
         &[

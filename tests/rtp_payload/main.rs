@@ -4,10 +4,13 @@ mod audio;
 mod av1;
 mod blocks;
 mod depacketise;
+mod h263;
 mod jpeg;
 mod mp2t;
+mod mpeg_video;
 mod speech;
 mod vpx;
+mod xiph;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};

@@ -93,7 +93,7 @@ impl ImaState {
     /// cuts off each, which differs in the last bit.
     fn decode(&mut self, code: u8) -> i16 {
         let size = i32::from(code & 7);
-        let difference = (2 * size + 1) * STEPS[self.index as usize] >> 3;
+        let difference = ((2 * size + 1) * STEPS[self.index as usize]) >> 3;
         self.value = if code & 8 == 0 { self.value + difference } else { self.value - difference };
         self.value = self.value.clamp(i16::MIN.into(), i16::MAX.into());
         self.index = (self.index + INDEX_CHANGES[size as usize]).clamp(0, STEPS.len() as i32 - 1);

@@ -15,6 +15,8 @@ pub mod h263;
 pub mod h264;
 pub mod h265;
 pub mod jpeg;
+pub mod learn;
+pub mod markup;
 pub mod mpeg4_visual;
 pub mod mpeg_audio;
 pub mod mpeg_ts;

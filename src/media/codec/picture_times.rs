@@ -154,9 +154,10 @@ impl PictureTimes {
         let order: Vec<usize> = (references..group.len()).chain(0..references).collect();
         let places = self.places(&group, &order);
         let displayed_first = places[order[0]].time(self.rate);
+        let apart = order.get(1).map(|second| places[*second].time(self.rate) - displayed_first);
         for (index, picture) in group.into_iter().enumerate() {
             let pts = places[index].time(self.rate);
-            let dts = self.decode_time(&picture, pts, displayed_first);
+            let dts = self.decode_time(&picture, pts, displayed_first, apart);
             self.ready.push_back((picture, Stamp { pts, dts: Some(dts) }));
         }
     }
@@ -203,13 +204,24 @@ impl PictureTimes {
     }
 
     /// A B picture is displayed as soon as it is decoded. A picture that others refer to is decoded while the one
-    /// before is displayed, which is before the first of its group.
-    fn decode_time(&mut self, picture: &CodedPicture, pts: MediaTime, displayed_first: MediaTime) -> MediaTime {
+    /// before is displayed, which is before the first of its group. How long before is not known where the group is all
+    /// that is: as long as the first two of the group are `apart`, or for how long the picture itself is displayed.
+    fn decode_time(
+        &mut self,
+        picture: &CodedPicture,
+        pts: MediaTime,
+        displayed_first: MediaTime,
+        apart: Option<MediaTime>,
+    ) -> MediaTime {
+        let lead = || {
+            let ticks = MediaTime::from_ticks(picture.ticks, self.rate);
+            apart.filter(|apart| *apart > MediaTime::ZERO).map_or(ticks, |apart| apart.min(ticks))
+        };
         let dts = match picture.stamp {
             Some(stamp) => stamp.dts.unwrap_or(pts),
             None if picture.is_bidirectional => pts,
             None if !self.reorders => pts,
-            None => displayed_first - self.lead.unwrap_or(MediaTime::from_ticks(picture.ticks, self.rate)),
+            None => displayed_first - self.lead.unwrap_or_else(lead),
         };
         let dts = dts.min(pts);
         if picture.stamp.is_some() && !picture.is_bidirectional {

@@ -31,7 +31,8 @@ fn open(source: &Source, _: &Options) -> Result<Arc<dyn Recording>, Error> {
     let mut start = [0; START_LEN];
     let filled = source.read_at(&mut start, 0, "the magic number")?;
     let (config, len) = read_start(&start[..filled])?;
-    scan::open(RawFormat::new(source, len as u64, CONTAINER.name, framer(config))?)
+    let framer = move || Box::new(AmrFramer::new(config)) as Box<dyn Framer>;
+    scan::open(RawFormat::new(source, len as u64, CONTAINER.name, framer)?)
 }
 
 /// What the magic number says, and how long it is (sections 5.1 and 5.2).
@@ -58,23 +59,49 @@ fn read_start(start: &[u8]) -> Result<(AmrConfig, usize), Error> {
     Err(Error::malformed("AMR magic number", 0))
 }
 
-/// What makes framers for files like this.
-fn framer(config: AmrConfig) -> fn() -> Box<dyn Framer> {
-    fn make<const IS_WIDEBAND: bool, const CHANNELS: u8>() -> Box<dyn Framer> {
-        Box::new(AmrFramer::new(AmrConfig { is_wideband: IS_WIDEBAND, channels: CHANNELS }))
+#[cfg(test)]
+mod tests {
+    use super::super::testing::source_of;
+    use super::*;
+    use crate::media::{Codec, Next, Sample};
+
+    fn codec_of(bytes: &[u8]) -> Result<Codec, String> {
+        let recording = open(&source_of(bytes), &Options::default()).map_err(|error| error.to_string())?;
+        Ok(recording.tracks()[0].codec.clone())
     }
-    match (config.is_wideband, config.channels) {
-        (false, 2) => make::<false, 2>,
-        (false, 3) => make::<false, 3>,
-        (false, 4) => make::<false, 4>,
-        (false, 5) => make::<false, 5>,
-        (false, 6) => make::<false, 6>,
-        (false, _) => make::<false, 1>,
-        (true, 2) => make::<true, 2>,
-        (true, 3) => make::<true, 3>,
-        (true, 4) => make::<true, 4>,
-        (true, 5) => make::<true, 5>,
-        (true, 6) => make::<true, 6>,
-        (true, _) => make::<true, 1>,
+
+    #[test]
+    fn the_magic_number_tells_band_and_channels() {
+        let config = |is_wideband, channels| Ok(Codec::Amr(AmrConfig { is_wideband, channels }));
+        let nothing = 0x7c;
+        let with = |start: &[u8], count| [start, &vec![nothing; count]].concat();
+        assert_eq!(codec_of(&with(b"#!AMR\n", 1)), config(false, 1));
+        assert_eq!(codec_of(&with(b"#!AMR-WB\n", 1)), config(true, 1));
+        assert_eq!(codec_of(&with(b"#!AMR_MC1.0\n\0\0\0\x02", 2)), config(false, 2));
+        assert_eq!(codec_of(&with(b"#!AMR-WB_MC1.0\n\0\0\0\x06", 6)), config(true, 6));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_behind_the_magic_number_is_told() {
+        for (bytes, error) in [
+            (&b"#!AMR\n"[..], "no AMR frame in the first 0 bytes"),
+            (b"#!AMR_MC1.0\n\0\0", "AMR channel description is cut off at byte 14"),
+            (b"#!AMR_MC1.0\n\0\0\0\0\x7c", "malformed AMR channel description at byte 12"),
+            (b"#!AMR_MC1.0\n\0\0\0\x07\x7c", "malformed AMR channel description at byte 12"),
+        ] {
+            assert_eq!(codec_of(bytes), Err(error.to_owned()), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_file_plays_from_its_first_frame() {
+        let source = source_of(b"#!AMR\n\x7c\x44\x01\x02\x03\x04\x05\x7c");
+        let mut reader = open(&source, &Options::default()).unwrap().reader().unwrap();
+        let mut sample = Sample::default();
+        let mut found = Vec::new();
+        while matches!(reader.next(&mut sample).unwrap(), Next::Sample) {
+            found.push((sample.pts.as_nanos() / 1_000_000, sample.data.len()));
+        }
+        assert_eq!(found, [(0, 1), (20, 6), (40, 1)]);
     }
 }

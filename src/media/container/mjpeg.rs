@@ -34,3 +34,34 @@ fn open(source: &Source, options: &Options) -> Result<Arc<dyn Recording>, Error>
     let rate = FrameRate::from_f64(options.frame_rate_default);
     scan::open(RawFormat::new(source, 0, NAME, move || Box::new(JpegFramer::new(rate)))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::codec::jpeg::testing::{Coding, varied};
+    use crate::media::container::units::testing::{samples_of, source_of};
+
+    #[test]
+    fn a_multipart_body_is_known_by_its_content_and_a_stream_of_pictures_by_its_suffix_too() {
+        for (head, expected) in [
+            (&b"--frame\r\nContent-type: IMAGE/JPEG\r\n\r\n\xFF\xD8\xFF"[..], Sniff::Yes),
+            (b"HTTP/1.0 200 OK\r\n\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n", Sniff::Yes),
+            (b"\xFF\xD8\xFF\xE0", Sniff::Maybe),
+            (b"--frame\r\nContent-Type: text/plain\r\n\r\n", Sniff::No),
+            (b"", Sniff::No),
+        ] {
+            assert_eq!(sniff(head), expected, "{}", String::from_utf8_lossy(head));
+        }
+    }
+
+    #[test]
+    fn pictures_are_as_far_apart_as_the_configuration_says() {
+        let pictures = [1, 2, 3].map(|seed| Coding::assumed(16, 16, true).picture(&varied(seed)));
+        let options = Options { frame_rate_default: 12.5, ..Options::default() };
+        let recording = open(&source_of(&pictures.concat()), &options).unwrap();
+        assert_eq!(recording.tracks()[0].codec.picture_size(), Some((16, 16)));
+        let samples = samples_of(&recording);
+        let found: Vec<_> = samples.iter().map(|sample| (sample.pts.as_nanos() / 1_000_000, &sample.data)).collect();
+        assert_eq!(found, [(0, &pictures[0]), (80, &pictures[1]), (160, &pictures[2])]);
+    }
+}

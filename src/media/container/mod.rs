@@ -1,17 +1,25 @@
 //! The table of containers: one line each. The content of a file decides, its name breaks ties.
 
+mod aiff;
 mod amr_file;
 mod annexb;
+mod au;
+mod avi;
+mod dhav;
+mod flac;
 mod flv;
 mod ivf;
 pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_ps;
+mod mpeg_ts;
 pub mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
 mod ogg;
+mod packet_sound;
 mod raw_audio;
 mod raw_dv;
 mod raw_speech;
@@ -27,7 +35,7 @@ use std::time::Duration;
 
 use super::growing::Growing;
 use super::io::Source;
-use super::{Error, Recording};
+use super::{Error, Kind, Recording};
 
 /// How much of a file's start [`Container::sniff`] is shown, in bytes.
 pub const SNIFF_LEN: usize = 4096;
@@ -107,12 +115,18 @@ pub const CONTAINERS: &[Container] = &[
     mp4::CONTAINER,
     matroska::CONTAINER,
     mpeg_ts::CONTAINER,
+    mpeg_ps::CONTAINER,
+    avi::CONTAINER,
     flv::CONTAINER,
     ogg::CONTAINER,
+    dhav::CONTAINER,
     ivf::CONTAINER,
     wav::CONTAINER,
     annexb::H264,
     annexb::H265,
+    aiff::CONTAINER,
+    au::CONTAINER,
+    flac::CONTAINER,
     obu::CONTAINER,
     mpeg_video_es::CONTAINER,
     mpeg4_es::CONTAINER,
@@ -154,6 +168,18 @@ pub fn open(source: &Source, name: &str, options: &Options) -> Result<Arc<dyn Re
         return Ok(Arc::new(Growing::new(source, len, container.open, options, recording)));
     }
     Ok(recording)
+}
+
+/// Puts the first track of each kind that is a default before the others of its kind: players take the first. All else
+/// stays in order.
+fn default_first<T>(tracks: &mut [T], kind: impl Fn(&T) -> Kind, is_default: impl Fn(&T) -> bool) {
+    for wanted in [Kind::Video, Kind::Audio, Kind::Text, Kind::Application] {
+        let first = tracks.iter().position(|track| kind(track) == wanted);
+        let default = tracks.iter().position(|track| kind(track) == wanted && is_default(track));
+        if let (Some(first), Some(default)) = (first, default) {
+            tracks[first..=default].rotate_right(1);
+        }
+    }
 }
 
 /// What follows the last dot of a file name, in lower case.

@@ -57,3 +57,40 @@ fn open(source: &Source, name: &'static str, codec: Codec, units: Units) -> Resu
     let track = Track { codec, duration: None, shown_until: None, bitrate: None, frame_rate: None };
     scan::open(UnitsFormat::new(source, name, track, Vec::new(), units)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::container;
+    use crate::media::container::units::testing::{samples_of, source_of};
+
+    #[test]
+    fn the_suffix_tells_what_it_is_and_20_ms_are_a_sample() {
+        for (name, codec, sample_len, millis) in [
+            ("door.alaw", "G.711 A-law", 160, 25),
+            ("door.AL", "G.711 A-law", 160, 25),
+            ("door.ul", "G.711 mu-law", 160, 25),
+            ("door.g722", "G.722", 160, 25),
+            ("door.g726", "G.726", 80, 50),
+            ("door.g726le", "G.726", 80, 50),
+        ] {
+            let recording = container::open(&source_of(&[0x55; 200]), name, &Options::default()).unwrap();
+            assert_eq!((recording.tracks()[0].codec.name(), samples_of(&recording)[0].data.len()), (codec, sample_len));
+            assert_eq!(recording.duration().unwrap().as_nanos(), millis * 1_000_000, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_other_file_is_taken_for_speech_and_no_empty_one() {
+        for (name, bytes) in [("door.bin", &[0x55; 200][..]), ("door", &[0x55; 200]), ("door.alaw", &[])] {
+            let error = container::open(&source_of(bytes), name, &Options::default()).err().unwrap();
+            assert_eq!(error.to_string(), "not a recording in any known format", "{name}");
+        }
+        let wav = [
+            &b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x04\0\0\0"[..],
+            &[1; 4],
+        ];
+        let recording = container::open(&source_of(&wav.concat()), "door.alaw", &Options::default()).unwrap();
+        assert_eq!(recording.container(), "WAV", "content goes before the suffix");
+    }
+}

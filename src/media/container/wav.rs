@@ -9,6 +9,9 @@ use std::sync::Arc;
 use super::riff::{Chunk, Framing, WaveFormat};
 use super::units::{Units, UnitsFormat};
 use super::{Container, Options, Sniff};
+use crate::media::codec::aac::AdtsFramer;
+use crate::media::codec::ac3::Ac3Framer;
+use crate::media::codec::mpeg_audio::MpegAudioFramer;
 use crate::media::codec::{Codec, ImaAdpcmConfig};
 use crate::media::io::{Source, Window};
 use crate::media::scan::{self, Framer};
@@ -73,7 +76,7 @@ fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error
     let mut notes = Vec::new();
     let end = layout.data.end(file_end, &mut notes);
     let Framing::Units { len, ticks, rate } = framing else {
-        return open_frames(source, &layout, codec, framing);
+        return open_frames(source, layout.data.start, end, codec, framing);
     };
     let mut units = Units::sound(layout.data.start, end, len, ticks, rate);
     if let Codec::ImaAdpcm(config) = &codec {
@@ -85,15 +88,26 @@ fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error
 }
 
 /// Sound in frames of its own, which are cut by the framer of its codec.
-fn open_frames(source: &Source, layout: &Layout, codec: Codec, framing: Framing) -> Result<Arc<dyn Recording>, Error> {
+fn open_frames(
+    source: &Source,
+    start: u64,
+    end: Option<u64>,
+    codec: Codec,
+    framing: Framing,
+) -> Result<Arc<dyn Recording>, Error> {
     let framer = framer_of(&codec).filter(|_| framing == Framing::Frames);
     let framer = framer.ok_or_else(|| Error::Unsupported(format!("{} in WAV is not streamed", codec.name())))?;
-    scan::open(scan::RawFormat::new(source, layout.data.start, NAME, framer)?)
+    scan::open(scan::RawFormat::new(source, start, NAME, framer)?.until(end))
 }
 
 /// The framer of a codec that may stand in WAV with frames of its own.
-fn framer_of(_codec: &Codec) -> Option<fn() -> Box<dyn Framer>> {
-    None
+fn framer_of(codec: &Codec) -> Option<fn() -> Box<dyn Framer>> {
+    match codec {
+        Codec::MpegAudio(_) => Some(|| Box::new(MpegAudioFramer::new())),
+        Codec::Aac(_) => Some(|| Box::new(AdtsFramer::new())),
+        Codec::Ac3(_) | Codec::Eac3(_) => Some(|| Box::new(Ac3Framer::new())),
+        _ => None,
+    }
 }
 
 /// What the chunks told.

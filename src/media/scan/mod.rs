@@ -98,7 +98,9 @@ pub trait Scanner: Send {
     /// The file ends where it ends now: what is held of the last samples comes out.
     fn finish(&mut self);
 
-    /// Where the last sample can be read again, with its presentation time.
+    /// Where the last sample can be read again, with its presentation time. Asked for after a sample of any track:
+    /// reading begins at samples of the track that seeking goes by only, but never behind the place of a sample of
+    /// another track that is still wanted.
     fn entry(&self) -> Entry;
 
     /// The byte of the file up to which it has been read, for progress.

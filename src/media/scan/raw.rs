@@ -15,6 +15,8 @@ pub struct RawFormat {
     source: Source,
     header: Header,
     framer: Box<dyn Fn() -> Box<dyn Framer> + Send + Sync>,
+    /// The byte behind the stream; `None` where it goes as far as the file.
+    end: Option<u64>,
 }
 
 /// What the start of a raw stream showed.
@@ -90,7 +92,13 @@ impl RawFormat {
         let track = Track { codec, duration: None, shown_until: None, bitrate, frame_rate };
         let start = Entry { at: start, time: Some(MediaTime::ZERO) };
         let header = Header { container, tracks: vec![track], notes, start, timing: Timing::Counted, duration: None };
-        Ok(Self { source: source.clone(), header, framer: Box::new(framer) })
+        Ok(Self { source: source.clone(), header, framer: Box::new(framer), end: None })
+    }
+
+    /// The same stream, which ends at byte `end` though the file may go on.
+    #[must_use]
+    pub fn until(self, end: Option<u64>) -> Self {
+        Self { end, ..self }
     }
 }
 
@@ -107,6 +115,7 @@ impl Format for RawFormat {
             source: self.source.clone(),
             framer,
             position: entry.at,
+            end: self.end.unwrap_or(u64::MAX),
             last: entry,
             is_finished: false,
         })
@@ -117,6 +126,7 @@ struct RawScanner {
     source: Source,
     framer: Box<dyn Framer>,
     position: u64,
+    end: u64,
     last: Entry,
     is_finished: bool,
 }
@@ -136,7 +146,8 @@ impl Scanner for RawScanner {
                 Err(error) => return Ok(Next::Skipped(error)),
             }
             let mut buffer = [0; CHUNK_LEN];
-            let filled = self.source.read_at(&mut buffer, self.position, "the stream")?;
+            let room = self.end.saturating_sub(self.position).min(CHUNK_LEN as u64) as usize;
+            let filled = self.source.read_at(&mut buffer[..room], self.position, "the stream")?;
             if filled == 0 {
                 return Ok(if self.is_finished { Next::End } else { Next::Pending });
             }

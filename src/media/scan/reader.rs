@@ -12,6 +12,12 @@ use crate::time::MediaTime;
 /// How much is read to reach the sample that a seek goes to, in bytes.
 const REACH_LEN_MAX: u64 = 64 << 20;
 
+/// How much earlier a sample may seem when it is counted from another place.
+const ROUNDING: MediaTime = MediaTime::from_nanos(20_000);
+/// The same of a picture without a time stamp of its own, which is put between others that have one: less than from one
+/// picture to the next, and key frames are further apart.
+const PICTURE_ROUNDING: MediaTime = MediaTime::from_millis(24);
+
 /// The cursor.
 pub struct ScannedReader {
     recording: Arc<Scanned>,
@@ -35,7 +41,8 @@ struct Cut {
 impl Cut {
     fn lets_pass(&mut self, sample: &Sample, kind: Kind) -> bool {
         let is_open = &mut self.is_open[sample.track];
-        *is_open = *is_open || is_start(sample, kind) && sample.pts >= self.time;
+        let rounding = if kind == Kind::Video { PICTURE_ROUNDING } else { ROUNDING };
+        *is_open = *is_open || is_start(sample, kind) && sample.pts + rounding >= self.time;
         *is_open
     }
 }

@@ -61,8 +61,9 @@ impl Payloader for Amr {
         self.config.sample_rate()
     }
 
-    /// A frame-block in which no channel has data is not sent (section 4.3.2); timestamps tell that it is missing. What
-    /// is no frame at the end of a sample is left out.
+    /// Frame-blocks without any data are sent as well, though they need not be (section 4.3.2): it is in them that
+    /// decoders go on with the comfort noise, and a recording holds them for that. What is no frame at the end of a
+    /// sample is left out.
     fn packetize(&mut self, sample: &Sample, out: &mut PacketWriter<'_>) {
         let channels = usize::from(self.config.channels.max(1));
         let data = &sample.data[..];
@@ -75,11 +76,7 @@ impl Payloader for Amr {
             frames.push((position, position + len));
             position += len;
             if frames.len() == channels {
-                if frames.iter().any(|(start, end)| end - start > 1) {
-                    self.packetize_block(data, &frames, out);
-                } else {
-                    self.is_talking = false;
-                }
+                self.packetize_block(data, &frames, out);
                 out.advance(self.config.frame_len());
                 frames.clear();
             }
@@ -116,12 +113,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_not_sent_and_the_marker_is_on_the_first_speech_behind_silence() {
+    fn every_block_is_sent_and_the_marker_is_on_the_first_speech_behind_silence() {
         let mut payloader = amr(false, 1);
         let data = [&SPEECH[..], &SPEECH, &NOISE, &NOTHING, &SPEECH, &SPEECH, &NOTHING, &SPEECH].concat();
-        let markers: Vec<String> =
-            packets(&mut payloader, &sample_of(data), 100).iter().map(|packet| packet[..9].to_owned()).collect();
-        assert_eq!(markers, ["M+0 f0040", "-+160 f00", "-+320 f04", "M+640 f00", "-+800 f00", "M+1120 f0"]);
+        let markers: Vec<String> = packets(&mut payloader, &sample_of(data), 100)
+            .iter()
+            .map(|packet| packet.chars().take(9).collect())
+            .collect();
+        assert_eq!(
+            markers,
+            ["M+0 f0040", "-+160 f00", "-+320 f04", "-+480 f07", "M+640 f00", "-+800 f00", "-+960 f07", "M+1120 f0"]
+        );
     }
 
     #[test]

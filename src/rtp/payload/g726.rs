@@ -103,8 +103,8 @@ mod tests {
     fn the_packing_of_rfc_3551_is_turned_into_that_of_i_366_2() {
         // Code words 0 to 7 (of two bits: 0 to 3, twice) from the least significant bit on; then from the most.
         for (code_bits, file, wire) in [
-            (2, vec![0b11_10_01_00, 0b11_10_01_00], "1b1b"),
-            (3, vec![0b10_001_000, 0b1_100_011_0, 0b111_110_10], "053977"),
+            (2, vec![0b1110_0100, 0b1110_0100], "1b1b"),
+            (3, vec![0b1000_1000, 0b1100_0110, 0b1111_1010], "053977"),
             (4, vec![0x10, 0x32, 0x54, 0x76], "01234567"),
             (5, vec![0x20, 0x88, 0x41, 0x8a, 0x39], "00443214c7"),
         ] {

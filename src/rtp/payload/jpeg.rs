@@ -34,8 +34,10 @@ const Q_IN_BAND: u8 = 255;
 const TYPE_WITH_RESTARTS: u8 = 64;
 /// F, L and Restart Count of packets that do not begin at a restart marker (section 3.1.7).
 const RESTART_UNALIGNED: [u8; 2] = [0xFF, 0xFF];
-/// Fields of interlaced video (section 3.1.1); a whole frame has 0.
-const FIELD_TYPES: [u8; 2] = [1, 2];
+/// Type-specific values of whole frames and of fields (section 3.1.1).
+const FRAME: u8 = 0;
+const FIRST_FIELD: u8 = 1;
+const SECOND_FIELD: u8 = 2;
 /// The headers of the first packet, with tables of 16 bits.
 const HEADERS_LEN_MAX: usize = 8 + 4 + 4 + 2 * 128;
 
@@ -60,28 +62,36 @@ impl Jpeg {
         }
     }
 
-    /// Sends the picture that the sample's bytes begin with at `start`, and returns where it ends.
-    fn picture(
+    /// Sends the one or two pictures of a sample.
+    fn send(&mut self, sample: &Sample, out: &mut PacketWriter<'_>) -> Result<(), String> {
+        let first = Picture::parse(&sample.data, 0).map_err(|error| error.to_string())?;
+        let second_start = find_soi(&sample.data[first.len..]).map(|start| first.len + start);
+        let second = second_start.and_then(|start| Some((start, Picture::parse(&sample.data[start..], 0).ok()?)));
+        let Some((start, second)) = second else { return self.send_picture(sample, 0, &first, FRAME, out) };
+        self.send_picture(sample, 0, &first, FIRST_FIELD, out)?;
+        self.send_picture(sample, start, &second, SECOND_FIELD, out)
+    }
+
+    /// Sends `picture`, which begins at byte `start` of the sample.
+    fn send_picture(
         &mut self,
         sample: &Sample,
         start: usize,
-        field: Option<u8>,
+        picture: &Picture<'_>,
+        type_specific: u8,
         out: &mut PacketWriter<'_>,
-    ) -> Result<usize, String> {
-        let bytes = &sample.data[start..];
-        let picture = Picture::parse(bytes, 0).map_err(|error| error.to_string())?;
-        let mut frame = Frame::of(&picture, field)?;
+    ) -> Result<(), String> {
+        let mut frame = Frame::of(picture, type_specific)?;
         if picture.is_as_assumed() {
-            let data = picture.scans[0].data.clone();
+            let data = start + picture.scans[0].data.start;
             frame.restart_interval = Some(picture.restart_interval).filter(|interval| *interval > 0);
-            frame.send(data.len(), out, |out, range| {
-                out.sample(start + data.start + range.start..start + data.start + range.end)
-            });
+            let len = picture.scans[0].data.len();
+            frame.send(len, out, |out, part| out.sample(data + part.start..data + part.end));
         } else {
-            jpeg::recode(&picture, bytes, &mut self.recoded)?;
-            frame.send(self.recoded.len(), out, |out, range| out.inline(&self.recoded[range]));
+            jpeg::recode(picture, &sample.data[start..], &mut self.recoded)?;
+            frame.send(self.recoded.len(), out, |out, part| out.inline(&self.recoded[part]));
         }
-        Ok(start + picture.len)
+        Ok(())
     }
 }
 
@@ -114,29 +124,13 @@ impl Payloader for Jpeg {
     /// The marker ends a picture (section 3). Of two fields, each is a picture; they have one timestamp, as the sample
     /// does not tell how far they are apart.
     fn packetize(&mut self, sample: &Sample, out: &mut PacketWriter<'_>) {
-        let second = second_field(&sample.data);
-        let mut start = 0;
-        for field in 0..if second { 2 } else { 1 } {
-            let field = second.then(|| FIELD_TYPES[field]);
-            match self.picture(sample, start, field, out) {
-                Ok(end) => start = end + find_soi(&sample.data[end..]).unwrap_or(0),
-                Err(reason) => {
-                    if !self.has_warned {
-                        self.has_warned = true;
-                        warn!("pictures at {:.3} s and maybe others are left out: {reason}", sample.pts.as_secs_f64());
-                    }
-                    return;
-                }
-            }
+        if let Err(reason) = self.send(sample, out)
+            && !self.has_warned
+        {
+            self.has_warned = true;
+            warn!("the picture at {} s, and maybe others, cannot be sent: {reason}", sample.pts);
         }
     }
-}
-
-/// Whether another picture follows the first one.
-fn second_field(data: &[u8]) -> bool {
-    Picture::parse(data, 0).is_ok_and(|picture| {
-        find_soi(&data[picture.len..]).is_some_and(|start| Picture::parse(&data[picture.len + start..], 0).is_ok())
-    })
 }
 
 fn find_soi(data: &[u8]) -> Option<usize> {
@@ -155,7 +149,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn of(picture: &Picture<'a>, field: Option<u8>) -> Result<Self, String> {
+    fn of(picture: &Picture<'a>, type_specific: u8) -> Result<Self, String> {
         let sampling = match picture.sampling()? {
             Sampling::Yuv422 => 0,
             Sampling::Yuv420 => 1,
@@ -165,7 +159,7 @@ impl<'a> Frame<'a> {
         let size = [picture.width, picture.height].map(u32::from);
         let size = if size[0].max(size[1]) > SIZE_MAX { [0; 2] } else { size.map(|pixels| pixels.div_ceil(8) as u8) };
         Ok(Self {
-            type_specific: field.unwrap_or(0),
+            type_specific,
             sampling,
             size,
             restart_interval: None,

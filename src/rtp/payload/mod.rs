@@ -5,6 +5,7 @@ mod ac3;
 mod amr;
 mod av1;
 mod dv;
+mod flac;
 mod g722;
 mod g726;
 mod h263;
@@ -81,11 +82,11 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::G726(config) => Box::new(g726::G726::new(*config)?),
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
+        Codec::Flac(config) => Box::new(flac::Flac::new(config)),
         Codec::MpegAudio(_) => Box::new(mpeg_audio::MpegAudio),
         Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
         Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),
         Codec::Amr(config) => Box::new(amr::Amr::new(*config)),
-        Codec::Flac(_) => return Err(no_format(codec)),
         Codec::Text(config) => Box::new(t140::T140::new(config.clone())),
         Codec::Metadata(config) => Box::new(metadata::Metadata::new(config.clone())?),
     })

@@ -20,7 +20,7 @@ impl Opus {
     ///
     /// # Errors
     /// When it has more than one Opus stream inside, which RFC 7587 does not carry. There is a `multiopus` of Chrome
-    /// and GStreamer, but FFmpeg and VLC do not know it.
+    /// and GStreamer, but FFmpeg, which does not know it, then refuses the pictures beside it too.
     pub fn new(config: OpusConfig) -> Result<Self, String> {
         let OpusConfig { channels, mapping_family, .. } = config;
         if mapping_family != 0 || channels > 2 {

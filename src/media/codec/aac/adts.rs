@@ -65,13 +65,22 @@ impl AdtsHeader {
         }
         pce::config_with_pce(config, &frame[self.blocks_at()..])
     }
+
+    /// Whether the frame can be decoded with `config`, which such a header gave.
+    fn fits(&self, config: &AacConfig) -> bool {
+        // from_parts() puts it there.
+        let channel_configuration = config.asc.get(1).map(|byte| byte >> 3 & 0xf);
+        (self.object_type, self.sample_rate) == (config.object_type, config.sample_rate)
+            && channel_configuration == Some(self.channel_configuration)
+    }
 }
 
 /// Cuts ADTS into access units.
 pub struct AdtsFramer {
     frames: Frames<AdtsSyntax>,
     clock: FrameClock,
-    first: Option<(AdtsHeader, AacConfig)>,
+    /// Of the first frame.
+    config: Option<AacConfig>,
     /// Frames of another config are being left out, which has been told.
     is_other: bool,
     /// Blocks that are still to come of the frame at the start.
@@ -89,7 +98,13 @@ struct Rest {
 impl AdtsFramer {
     /// A framer for a stream of which nothing is known.
     pub fn new() -> Self {
-        Self { frames: Frames::new(AdtsSyntax), clock: FrameClock::default(), first: None, is_other: false, rest: None }
+        Self {
+            frames: Frames::new(AdtsSyntax),
+            clock: FrameClock::default(),
+            config: None,
+            is_other: false,
+            rest: None,
+        }
     }
 
     /// Takes block `block` of the frame at the start.
@@ -128,13 +143,13 @@ impl Framer for AdtsFramer {
         }
         while let Some(frame) = self.frames.find_next()? {
             let header = frame.header;
-            if frame.is_certain && self.first.is_none() {
-                self.first = Some((header, header.config(&self.frames.bytes()[..frame.len])));
+            if frame.is_certain && self.config.is_none() {
+                self.config = Some(header.config(&self.frames.bytes()[..frame.len]));
             }
             if let Some(stamp) = frame.stamp {
                 self.clock.start(stamp.pts);
             }
-            if self.first.as_ref().is_none_or(|(first, _)| AdtsSyntax.may_follow(first, &header)) {
+            if self.config.as_ref().is_none_or(|config| header.fits(config)) {
                 self.is_other = false;
                 return Ok(Some(self.take(sample, Rest { header, at: frame.at, block: 0 })));
             }
@@ -161,7 +176,13 @@ impl Framer for AdtsFramer {
     }
 
     fn codec(&self) -> Option<Codec> {
-        self.first.as_ref().map(|(_, config)| Codec::Aac(config.clone()))
+        self.config.clone().map(Codec::Aac)
+    }
+
+    fn prime(&mut self, codec: &Codec) {
+        if let Codec::Aac(config) = codec {
+            self.config = Some(config.clone());
+        }
     }
 }
 

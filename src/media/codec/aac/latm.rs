@@ -64,6 +64,10 @@ impl LatmFramer {
             bits.copy(bit_count, &mut self.units).ok_or(Problem::Damage)?;
             self.ranges.push_back(start..self.units.len());
         }
+        // Its length, the unit and the padding are all that there is in an element of the usual layout.
+        if mux.is_guessed && (bits.position.div_ceil(8) != element.len() || self.units.is_empty()) {
+            return Err(Problem::NoConfig);
+        }
         if mux.config == *first { Ok(()) } else { Err(Problem::OtherConfig) }
     }
 }
@@ -139,10 +143,23 @@ impl Framer for LatmFramer {
     fn codec(&self) -> Option<Codec> {
         self.first.clone().map(Codec::Aac)
     }
+
+    /// Configs come once in a while only: until the next one, elements are taken to have the layout that nearly all
+    /// have. What does not fit it is left out, and nobody need be told.
+    fn prime(&mut self, codec: &Codec) {
+        if let (Codec::Aac(config), None) = (codec, &self.mux) {
+            self.first = Some(config.clone());
+            self.mux =
+                Some(StreamMuxConfig { is_guessed: true, config: config.clone(), unit_count: 1, fixed_len: None });
+            self.is_unusable = true;
+        }
+    }
 }
 
 /// StreamMuxConfig() (section 1.7.3.1).
 struct StreamMuxConfig {
+    /// It did not come with the stream.
+    is_guessed: bool,
     config: AacConfig,
     /// Access units in an element.
     unit_count: usize,
@@ -195,7 +212,7 @@ impl StreamMuxConfig {
         if bits.take(1)? == 1 {
             bits.take(8)?; // crcCheckSum
         }
-        Some(Self { config, unit_count, fixed_len })
+        Some(Self { is_guessed: false, config, unit_count, fixed_len })
     }
 
     /// PayloadLengthInfo(): how long the next access unit is, in bits.

@@ -209,6 +209,23 @@ fn elements_before_a_config_are_told_once() {
 }
 
 #[test]
+fn elements_behind_a_seek_are_read_before_their_config_comes_again() {
+    let stream = [loas(None, &[&[1; 10]]), loas(None, &[&[2; 300]]), loas_stream()].concat();
+    let mut known = latm();
+    samples_and_damage(found(&mut *known, &loas_stream()));
+    let mut framer = latm();
+    framer.prime(&known.codec().unwrap());
+    let (samples, damage) = samples_and_damage(found(&mut *framer, &stream));
+    assert_eq!((samples.len(), &samples[0][..], samples[1].len(), damage), (11, &[1; 10][..], 300, vec![]));
+    // Of two units in an element, nothing is known before their config.
+    let mut framer = latm();
+    framer.prime(&known.codec().unwrap());
+    let (samples, damage) =
+        samples_and_damage(found(&mut *framer, &[loas(None, &[&[1; 10], &[2; 10]]), loas_stream()].concat()));
+    assert_eq!((samples.len(), damage), (9, vec![]));
+}
+
+#[test]
 fn a_stamp_is_the_time_of_the_first_unit_that_begins_in_its_packet() {
     let mut framer = latm();
     let stamp = crate::media::scan::Stamp { pts: crate::time::MediaTime::from_millis(5000), dts: None };

@@ -1,4 +1,4 @@
-//! AC-3 and E-AC-3 (ETSI TS 102 366): the header of a frame. The stream is cut into frames in [`framer`].
+//! AC-3 and E-AC-3 (ETSI TS 102 366): the header of a frame. The stream is cut into frames by [`Ac3Framer`].
 
 mod framer;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! AMR and AMR-WB (3GPP TS 26.101 and 26.201): frame types and their lengths in storage format (RFC 4867 section 5).
-//! The stream is cut into frames in [`framer`].
+//! The stream is cut into frames by [`AmrFramer`].
 
 mod framer;
 #[cfg(test)]

@@ -153,25 +153,23 @@ impl Framer for JpegFramer {
     }
 
     fn pop(&mut self, sample: &mut Sample) -> Result<Option<u64>, Error> {
-        loop {
-            if self.progress == Progress::Between && !self.find_start() {
-                let (len, was_told) = self.between;
-                if len > BETWEEN_LEN_MAX && !was_told {
-                    self.between.1 = true;
-                    return Err(Error::malformed("JPEG stream", self.buffer.origin(0)));
-                }
-                return Ok(None);
+        if self.progress == Progress::Between && !self.find_start() {
+            let (len, was_told) = self.between;
+            if len > BETWEEN_LEN_MAX && !was_told {
+                self.between.1 = true;
+                return Err(Error::malformed("JPEG stream", self.buffer.origin(0)));
             }
-            match self.advance() {
-                Found::Picture(len) => return Ok(Some(self.take_picture(len, sample))),
-                Found::Nothing => return Ok(None),
-                Found::Damage(len) => {
-                    let at = self.buffer.origin(0);
-                    self.buffer.consume(len.max(1));
-                    self.progress = Progress::Between;
-                    self.between.1 = true;
-                    return Err(Error::malformed("JPEG picture", at));
-                }
+            return Ok(None);
+        }
+        match self.advance() {
+            Found::Picture(len) => Ok(Some(self.take_picture(len, sample))),
+            Found::Nothing => Ok(None),
+            Found::Damage(len) => {
+                let at = self.buffer.origin(0);
+                self.buffer.consume(len.max(1));
+                self.progress = Progress::Between;
+                self.between.1 = true;
+                Err(Error::malformed("JPEG picture", at))
             }
         }
     }

@@ -262,8 +262,7 @@ impl<'a> Walk<'a> {
 
     /// The parameters of a marker segment.
     fn segment(&mut self) -> Result<&'a [u8], Error> {
-        let [high, low] = *self.take(2)?.as_array().expect("two bytes were taken");
-        let len = usize::from(u16::from_be_bytes([high, low]));
+        let len = self.take(2)?.iter().fold(0, |len, byte| len << 8 | usize::from(*byte));
         self.take(len.checked_sub(2).ok_or_else(|| self.malformed())?)
     }
 

@@ -111,7 +111,7 @@ impl Coding {
         for (index, value) in coefficients.iter().enumerate().skip(1).filter(|(_, value)| **value != 0) {
             let zeros = index - 1 - run;
             (0..zeros / 16).for_each(|_| push_code(bits, &ac_table, 0xF0, 0));
-            push_code(bits, &ac_table, (zeros % 16 << 4) as u8, (*value).into());
+            push_code(bits, &ac_table, ((zeros % 16) << 4) as u8, (*value).into());
             run = index;
         }
         if run < 63 {

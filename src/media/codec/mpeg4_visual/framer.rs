@@ -249,9 +249,20 @@ impl Framer for Mpeg4VisualFramer {
         self.is_finished = true;
     }
 
+    /// The VOP that was being read comes out as far as it came: a decoder does better with a part of it than without it,
+    /// and often it is whole, as only what follows would have shown.
     fn reset(&mut self) {
+        self.is_skipping = true;
+        if let Some(unit) = self.unit.take().filter(|_| !self.is_finished) {
+            let end = self.buffer.len();
+            self.end_unit(unit, end);
+            if self.vop.is_some() {
+                let _ = self.cut(end);
+            }
+        }
         self.forget();
         self.times.flush();
+        self.is_finished = false;
         // What is left of a VOP is no further damage.
         self.is_skipping = true;
         self.is_finished = false;

@@ -277,4 +277,6 @@ impl<'a> Bits<'a> {
 }
 
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;

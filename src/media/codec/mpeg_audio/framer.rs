@@ -1,7 +1,7 @@
 //! A stream of MPEG audio as frames. Tags (ID3, APE) are stepped over, and so are the frames that hold a table of
 //! contents instead of sound (Xing, Info, VBRI), as FFmpeg does; the first frame of sound is at the time of the start.
 
-use super::{FrameHeader, HEADER_LEN, is_info_frame};
+use super::{FrameHeader, HEADER_LEN, InfoFrame};
 use crate::media::codec::frames::{FrameClock, Frames, Look, Syntax};
 use crate::media::codec::tags;
 use crate::media::scan::{Chunk, Framer};
@@ -39,7 +39,7 @@ impl Framer for MpegAudioFramer {
     fn pop(&mut self, sample: &mut Sample) -> Result<Option<u64>, Error> {
         while let Some(frame) = self.frames.find_next()? {
             let bytes = &self.frames.bytes()[..frame.len];
-            if is_info_frame(&frame.header, bytes) {
+            if InfoFrame::parse(&frame.header, bytes).is_some() {
                 self.frames.consume(frame.len);
                 continue;
             }

@@ -1,5 +1,5 @@
 //! MPEG-1 and MPEG-2 audio (ISO/IEC 11172-3, 13818-3), layers I to III, and the lower rates known as MPEG-2.5: the
-//! header of a frame. The stream is cut into frames in [`framer`].
+//! header of a frame. The stream is cut into frames by [`MpegAudioFramer`].
 
 mod framer;
 #[cfg(test)]
@@ -129,26 +129,36 @@ impl FrameHeader {
     }
 }
 
-/// What stands instead of sound in the first frame of many files: how many follow, and more that is of no use here.
-/// The header of the frame is `header`. Decoders that do not know it play silence.
-pub fn is_info_frame(header: &FrameHeader, frame: &[u8]) -> bool {
-    info_of(header, frame).is_some()
+/// What stands instead of sound in the first frame of many files (Xing, Info, VBRI), as far as it is of use here.
+/// Decoders that do not know it play silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InfoFrame {
+    /// How many frames of sound follow.
+    pub frame_count: Option<u32>,
+    /// From the start of the info frame to the end of the last frame, in bytes.
+    pub byte_count: Option<u32>,
 }
 
-/// How many frames of sound follow an info frame; `Some(None)` where it does not tell; `None`: it is none.
-pub fn info_of(header: &FrameHeader, frame: &[u8]) -> Option<Option<u32>> {
-    /// VBRI stands here whatever the side information.
-    const VBRI_AT: usize = HEADER_LEN + 32;
-    const HAS_FRAME_COUNT: u32 = 1;
-    if header.layer != 3 {
-        return None;
+impl InfoFrame {
+    /// Reads the frame that begins with `header`; `None` when it is one of sound. What is cut off is not known.
+    pub fn parse(header: &FrameHeader, frame: &[u8]) -> Option<Self> {
+        /// VBRI stands here whatever the side information.
+        const VBRI_AT: usize = HEADER_LEN + 32;
+        const HAS_FRAME_COUNT: u32 = 1;
+        const HAS_BYTE_COUNT: u32 = 2;
+        if header.layer != 3 {
+            return None;
+        }
+        let field = |at: usize| frame.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+        let xing_at = HEADER_LEN + header.side_information_len();
+        if matches!(frame.get(xing_at..xing_at + 4), Some(b"Xing" | b"Info")) {
+            let flags = field(xing_at + 4).unwrap_or(0);
+            let frame_count = (flags & HAS_FRAME_COUNT != 0).then(|| field(xing_at + 8)).flatten();
+            let byte_count_at = xing_at + if frame_count.is_some() { 12 } else { 8 };
+            let byte_count = (flags & HAS_BYTE_COUNT != 0).then(|| field(byte_count_at)).flatten();
+            return Some(Self { frame_count, byte_count });
+        }
+        let is_vbri = frame.get(VBRI_AT..VBRI_AT + 4) == Some(b"VBRI");
+        is_vbri.then(|| Self { byte_count: field(VBRI_AT + 10), frame_count: field(VBRI_AT + 14) })
     }
-    let field =
-        |at: usize| frame.get(at..at + 4).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-    let xing_at = HEADER_LEN + header.side_information_len();
-    if matches!(frame.get(xing_at..xing_at + 4), Some(b"Xing" | b"Info")) {
-        let flags = field(xing_at + 4).unwrap_or(0);
-        return Some(if flags & HAS_FRAME_COUNT != 0 { field(xing_at + 8) } else { None });
-    }
-    (frame.get(VBRI_AT..VBRI_AT + 4) == Some(b"VBRI")).then(|| field(VBRI_AT + 14))
 }

@@ -93,21 +93,25 @@ fn tags_are_stepped_over_in_silence() {
 
 #[test]
 fn a_table_of_contents_is_no_sound() {
-    let with = |at: usize, text: &[u8; 4], count_at: usize| {
+    let with = |at: usize, text: &[u8]| {
         let mut frame = frame(MP3, 0);
-        frame[at..at + 4].copy_from_slice(text);
-        frame[at + 7] = 1; // the flag of Xing that the count is there
-        frame[count_at..count_at + 4].copy_from_slice(&1234_u32.to_be_bytes());
+        frame[at..at + text.len()].copy_from_slice(text);
         frame
     };
+    let count = |frame_count, byte_count| Some(InfoFrame { frame_count, byte_count });
     let header = FrameHeader::parse(MP3).unwrap();
-    for info in [with(36, b"Xing", 44), with(36, b"Info", 44), with(36, b"VBRI", 50)] {
-        assert_eq!(info_of(&header, &info), Some(Some(1234)));
+    for (info, expected) in [
+        (with(36, b"Xing\0\0\0\x03\0\0\0\x04\0\0\x08\x2c"), count(Some(4), Some(2092))),
+        (with(36, b"Info\0\0\0\x02\0\0\x08\x2c"), count(None, Some(2092))),
+        (with(36, b"Info\0\0\0\0"), count(None, None)),
+        (with(36, b"VBRI\0\x01\0\0\0\0\0\0\x08\x2c\0\0\0\x04"), count(Some(4), Some(2092))),
+    ] {
+        assert_eq!(InfoFrame::parse(&header, &info), expected);
         let stream = [info, mp3_stream()].concat();
         let (samples, damage) = samples_and_damage(found(&mut *framer(), &stream));
         assert_eq!((samples.len(), samples[0][4], damage.len()), (4, 1, 0));
     }
-    assert_eq!(info_of(&header, &frame(MP3, 0)), None);
+    assert_eq!(InfoFrame::parse(&header, &frame(MP3, 0)), None);
 }
 
 #[test]

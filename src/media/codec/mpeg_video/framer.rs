@@ -273,9 +273,17 @@ impl Framer for MpegVideoFramer {
         self.is_finished = true;
     }
 
+    /// The picture that was being read comes out as far as it came: a decoder does better with a part of it than without
+    /// it, and often it is whole, as only what follows would have shown.
     fn reset(&mut self) {
+        self.is_skipping = true;
+        if self.open.has_slices && !self.is_finished {
+            let end = self.next.as_ref().map_or(self.buffer.len(), |next| next.at);
+            let _ = self.cut(end);
+        }
         self.forget();
         self.times.flush();
+        self.is_finished = false;
         // What is left of a picture is no further damage.
         self.is_skipping = true;
         self.is_finished = false;

@@ -271,4 +271,6 @@ impl PictureHeader {
 }
 
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;

@@ -35,9 +35,17 @@ pub struct Start {
 }
 
 impl Start {
-    /// Walks from here to byte `end`.
-    pub fn walk(&self, end: u64) -> Pictures {
-        Pictures::from_sync(self.at, end, self.sync.clone(), self.decode_index, self.display_index)
+    /// Walks from here to where `start`, a walk through the same recording, ends, or further if the file has grown.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn walk(&self, start: &Pictures, source: &Source) -> Result<Pictures, Error> {
+        let end = start.end();
+        let mut walk = Pictures::from_sync(self.at, end, self.sync.clone(), self.decode_index, self.display_index);
+        if start.may_grow() {
+            walk.follow(source)?;
+        }
+        Ok(walk)
     }
 
     fn from_unit(unit: Unit) -> Option<Self> {
@@ -111,6 +119,9 @@ impl Index {
     pub fn extend(&self, len: u64) -> Result<bool, Error> {
         let mut window = Window::new(self.source.clone(), SCAN_WINDOW_LEN);
         let (mut walk, mut extent) = self.table.with(|table| (table.frontier.clone(), table.extent));
+        if walk.may_grow() {
+            walk.follow(&self.source)?;
+        }
         let from = extent.position;
         let mut found = Vec::new();
         let mut left = true;
@@ -122,7 +133,7 @@ impl Index {
                     found.extend(Start::from_unit(unit));
                 }
                 None => {
-                    extent.total = Some(walk.display_count());
+                    extent.total = (!walk.may_grow()).then(|| walk.display_count());
                     left = false;
                 }
             }
@@ -203,12 +214,14 @@ impl Index {
     pub fn find(&self, target: i64, how: SeekTo) -> Result<Option<Start>, Error> {
         let mut scanned = 0;
         while scanned < SEEK_LEN_MAX && !self.table.with(|table| table.reaches(target, how)) {
-            self.extend(EXTEND_LEN)?;
+            if !self.extend(EXTEND_LEN)? {
+                break;
+            }
             scanned += EXTEND_LEN;
         }
         let Some((before, after)) = self.table.with(|table| table.around(target)) else { return Ok(None) };
         let mut window = Window::new(self.source.clone(), SCAN_WINDOW_LEN);
-        let mut walk = before.walk(self.end);
+        let mut walk = before.walk(&self.start, &self.source)?;
         // Key frames further on than a step would be in the table.
         let listed_from = before.decode_index + self.step;
         let mut last = before;

@@ -47,6 +47,8 @@ const WHOLE_LEN_MAX: u64 = 64 << 20;
 const HEAD_LEN: u64 = 8 << 20;
 /// How many bytes are looked at in one step of what is done in the background.
 const STEP_LEN: u64 = 16 << 20;
+/// By how many pictures decoding precedes display at least in a file that grows, which may not have shown it yet.
+const REORDER_DELAY_GROWING: i64 = 2;
 /// How far into a file a key frame is looked for.
 const KEY_FRAME_SEARCH_LEN: u64 = 64 << 20;
 /// The longest parameter set that is announced, in bytes, and how many of one kind are.
@@ -59,8 +61,6 @@ struct Annexb {
     source: Source,
     /// A walk through its pictures that has not begun.
     start: Pictures,
-    /// The length of the file when it was opened, in bytes.
-    end: u64,
     frame_rate: FrameRate,
     /// How many pictures earlier than the first is displayed it is decoded.
     reorder_delay: i64,
@@ -91,7 +91,8 @@ impl Recording for Annexb {
     }
 
     fn indexing(self: Arc<Self>) -> Option<Box<dyn Indexing>> {
-        self.index.extent().total.is_none().then(|| Box::new(Rest(self)) as Box<dyn Indexing>)
+        let is_worth_it = self.index.extent().total.is_none() && !self.start.may_grow();
+        is_worth_it.then(|| Box::new(Rest(self)) as Box<dyn Indexing>)
     }
 }
 
@@ -123,13 +124,14 @@ fn open(source: &Source, options: &Options) -> Result<Arc<dyn Recording>, Error>
     let mut window = Window::new(source.clone(), SCAN_WINDOW_LEN);
     let format = sniff::detect(&mut window, end)?;
     let Begin { at, sync, notes } = find_begin(&mut window, end, format)?;
-    let start = Pictures::new(at, end, sync);
+    let mut start = Pictures::new(at, end, sync);
+    start.follow(source)?;
     let (codec, told_rate) = read_parameter_sets(&mut window, source, at, end, format)?;
     let frame_rate = told_rate.unwrap_or_else(|| FrameRate::from_f64(options.frame_rate_default));
 
     let index = Index::new(source.clone(), &start, end, frame_rate.as_f64().round() as i64);
     let len = end - at;
-    index.extend(if len <= WHOLE_LEN_MAX { u64::MAX } else { HEAD_LEN })?;
+    index.extend(if len <= WHOLE_LEN_MAX && !start.may_grow() { u64::MAX } else { HEAD_LEN })?;
     let extent = index.extent();
     let duration = extent.total.map(|total| frame_rate.time_of(total));
     let seconds = extent.pictures as f64 / frame_rate.as_f64();
@@ -142,10 +144,9 @@ fn open(source: &Source, options: &Options) -> Result<Arc<dyn Recording>, Error>
             Format::H265 => H265.name,
         },
         source: source.clone(),
-        start,
-        end,
         frame_rate,
-        reorder_delay: extent.reorder_delay,
+        reorder_delay: extent.reorder_delay.max(if start.may_grow() { REORDER_DELAY_GROWING } else { 0 }),
+        start,
         index,
         tracks: vec![track],
         notes,

@@ -11,10 +11,13 @@ use crate::media::codec::access_unit::{Output, Picture, Role};
 use crate::media::codec::display_order::DisplayOrder;
 use crate::media::codec::nal::find_start_code;
 use crate::media::codec::{h264, h265};
-use crate::media::io::Window;
+use crate::media::io::{Source, Window};
 
 /// How many access units are held back at most. Only damaged streams keep a picture waiting for so many others.
 pub const HELD_MAX: usize = 64;
+
+/// With the zero byte that may precede it.
+const START_CODE_LEN_MAX: u64 = 4;
 
 /// One sample, without its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +96,8 @@ pub struct Pictures {
     /// The byte to look at next, and the one to end at.
     position: u64,
     end: u64,
+    /// More may be written behind the end.
+    may_grow: bool,
     tracker: Tracker,
     /// The access unit that is being read: where it begins, and its picture.
     open: Option<Open>,
@@ -127,6 +132,7 @@ impl Pictures {
         Self {
             position: at,
             end,
+            may_grow: false,
             tracker: Tracker::new(sync),
             open: None,
             next_at: None,
@@ -144,6 +150,27 @@ impl Pictures {
         Self { decoded: decode_index, first_display_index: Some(display_index), ..walk }
     }
 
+    /// Goes on to where the file ends now. What is open there is held back as long as more may come.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn follow(&mut self, source: &Source) -> Result<(), Error> {
+        // In this order: what ends in between has its full length.
+        self.may_grow = source.is_growing();
+        self.end = source.len()?.max(self.end);
+        Ok(())
+    }
+
+    /// Whether the end may only be that for now.
+    pub fn may_grow(&self) -> bool {
+        self.may_grow
+    }
+
+    /// The byte of the file that it goes up to.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// The parameter sets in force where it has looked last.
     pub fn sets(&self) -> Sets {
         self.tracker.sets()
@@ -159,7 +186,7 @@ impl Pictures {
         self.order.numbered() + self.display_offset
     }
 
-    /// The next access unit in decode order, or `None` at the end of the file.
+    /// The next access unit in decode order, or `None` at the end of the file, be it for now.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -169,6 +196,9 @@ impl Pictures {
                 return Ok(self.held.pop_front().map(|held| self.placed(held.unit)));
             }
             if !self.read_nal(window)? {
+                if self.may_grow {
+                    return Ok(None);
+                }
                 self.close(self.end);
                 self.number(|order, known| order.finish(known));
                 if self.held.is_empty() {
@@ -186,17 +216,23 @@ impl Pictures {
         unit
     }
 
-    /// Looks at one NAL unit; `false` at the end of the file.
+    /// Looks at one NAL unit; `false` at the end of the file. Where more may come, one that is not all there yet is left
+    /// to be looked at again, as is the start of a start code.
     fn read_nal(&mut self, window: &mut Window) -> Result<bool, Error> {
         let Some((at, header_at)) = next_nal(window, self.position, self.end)? else {
-            self.position = self.end;
+            let left = if self.may_grow { START_CODE_LEN_MAX } else { 0 };
+            self.position = self.end.saturating_sub(left).max(self.position);
             return Ok(false);
         };
-        self.position = header_at;
         let header = bytes(window, header_at, self.end, 1)?.first().copied().unwrap_or_default();
         let needed = self.tracker.bytes_needed(header);
         let nal = bytes(window, header_at, self.end, needed)?;
-        let nal = &nal[..find_start_code(nal, 0).unwrap_or(nal.len())];
+        let next = find_start_code(nal, 0);
+        if self.may_grow && next.is_none() && nal.len() < needed {
+            return Ok(false);
+        }
+        self.position = header_at;
+        let nal = &nal[..next.unwrap_or(nal.len())];
         match self.tracker.push(nal) {
             Role::Within => {}
             Role::Before => self.next_at = self.next_at.or(Some(at)),

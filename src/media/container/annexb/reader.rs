@@ -57,7 +57,17 @@ impl Reader for AnnexbReader {
 
     fn next(&mut self, sample: &mut Sample) -> Result<Next, Error> {
         while self.is_selected {
-            let Some(unit) = self.pictures.next(&mut self.window)? else { break };
+            let Some(unit) = self.pictures.next(&mut self.window)? else {
+                if !self.pictures.may_grow() {
+                    break;
+                }
+                let end = self.pictures.end();
+                self.pictures.follow(&self.recording.source)?;
+                if self.pictures.may_grow() && self.pictures.end() == end {
+                    return Ok(Next::Pending);
+                }
+                continue;
+            };
             self.key_frames += u64::from(unit.sync.is_some());
             // Leading pictures of the key frame where playing started refer to what the decoder has not seen.
             if !unit.needs_earlier || self.key_frames > 1 {
@@ -77,7 +87,10 @@ impl Reader for AnnexbReader {
         let found = if to <= MediaTime::ZERO { None } else { self.recording.index.find(target, how)? };
         self.key_frames = 0;
         let (pictures, time) = match found {
-            Some(start) => (start.walk(self.recording.end), rate.time_of(start.display_index)),
+            Some(start) => {
+                let walk = start.walk(&self.recording.start, &self.recording.source)?;
+                (walk, rate.time_of(start.display_index))
+            }
             None => (self.recording.start.clone(), MediaTime::ZERO),
         };
         self.pictures = pictures;

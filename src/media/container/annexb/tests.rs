@@ -8,6 +8,7 @@ use super::pictures::Unit;
 use super::*;
 use crate::media::codec::h264::testing::{self, Slice};
 use crate::media::{Next, Sample, SeekTo};
+use std::time::{Duration, SystemTime};
 
 /// 24 pictures in three open groups, with a pyramid of B pictures: key frames are the pictures 0, 5 and 13.
 const CLIP_264: &[u8] = include_bytes!("../../../../tests/media/open_gop_bframes.h264");
@@ -73,6 +74,109 @@ fn samples_are_the_access_units_that_ffprobe_shows() {
             assert!((sample.data.len() - start_codes..sample.data.len()).contains(&payload), "picture {index}");
         }
     }
+}
+
+/// A file that a recorder still writes, and the means to go on.
+struct Growing {
+    file: std::fs::File,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Growing {
+    const TIMEOUT: Duration = Duration::from_secs(600);
+
+    fn new(bytes: &[u8], written: usize) -> Self {
+        let mut growing = Self { file: tempfile::tempfile().unwrap(), bytes: bytes.to_vec(), written: 0 };
+        growing.write_up_to(written);
+        growing
+    }
+
+    fn source(&self) -> Source {
+        Source::new(self.file.try_clone().unwrap()).growing(Self::TIMEOUT)
+    }
+
+    fn write_up_to(&mut self, end: usize) {
+        let end = end.min(self.bytes.len());
+        self.file.write_all(&self.bytes[self.written..end]).unwrap();
+        self.written = end;
+    }
+
+    /// The recorder has ended long ago.
+    fn end(&self) {
+        self.file.set_modified(SystemTime::now() - 2 * Self::TIMEOUT).unwrap();
+    }
+}
+
+#[test]
+fn a_stream_that_grows_gives_the_same_samples_as_when_it_is_whole() {
+    for (clip, step) in [(CLIP_264, 1), (CLIP_264, 97), (CLIP_265, 1), (CLIP_265, 41)] {
+        let whole = samples(clip);
+        let mut growing = Growing::new(clip, 1500);
+        let recording = open(&growing.source(), &Options::default()).unwrap();
+        assert_eq!(recording.duration(), None);
+        let mut reader = Arc::clone(&recording).reader().unwrap();
+        let mut found = read_all(&mut *reader);
+        while growing.written < clip.len() {
+            growing.write_up_to(growing.written + step);
+            found.extend(read_all(&mut *reader));
+            let mut sample = Sample::default();
+            assert!(matches!(reader.next(&mut sample), Ok(Next::Pending)), "at byte {}", growing.written);
+        }
+        assert!((10..24).contains(&found.len()), "{} samples before it is known where it ends", found.len());
+        growing.end();
+        found.extend(read_all(&mut *reader));
+        assert!(matches!(reader.next(&mut Sample::default()), Ok(Next::End)));
+        let told = |samples: &[Sample]| -> Vec<(i64, i64, bool, Vec<u8>)> {
+            let told =
+                |sample: &Sample| (sample.pts.as_nanos(), sample.dts.as_nanos(), sample.is_sync, sample.data.clone());
+            samples.iter().map(told).collect()
+        };
+        assert!(told(&found) == told(&whole), "written {step} bytes at a time");
+    }
+}
+
+#[test]
+fn seeks_in_a_stream_that_grows_go_as_far_as_it_has_come() {
+    let mut growing = Growing::new(CLIP_264, 1900);
+    let recording = open(&growing.source(), &Options::default()).unwrap();
+    let whole = samples(CLIP_264);
+    let mut reader = Arc::clone(&recording).reader().unwrap();
+    assert_eq!(reader.seek(MediaTime::MAX, SeekTo::SyncAtOrBefore).unwrap(), MediaTime::ZERO);
+    growing.write_up_to(usize::MAX);
+    assert_eq!(reader.seek(MediaTime::MAX, SeekTo::SyncAtOrBefore).unwrap(), whole[13].pts);
+    assert!(matches!(reader.next(&mut Sample::default()), Ok(Next::Sample)));
+    assert!(Arc::clone(&recording).indexing().is_none(), "there is no end to it");
+    growing.end();
+    assert_eq!(reader.seek(MediaTime::MAX, SeekTo::SyncAtOrBefore).unwrap(), whole[13].pts);
+    assert_eq!(recording.duration(), opened(CLIP_264).unwrap().duration());
+}
+
+#[test]
+fn a_large_stream_is_known_once_it_has_been_looked_at_in_the_background_and_when_it_is_opened_again() {
+    let bytes = CLIP_264.repeat(WHOLE_LEN_MAX as usize / CLIP_264.len() + 2);
+    let recording = opened(&bytes).unwrap();
+    assert_eq!(recording.duration(), None);
+    let mut indexing = Arc::clone(&recording).indexing().unwrap();
+    assert!(indexing.export().is_none());
+    while indexing.step().unwrap() != Progress::Done {}
+    let duration = recording.duration().unwrap();
+    assert!(duration > MediaTime::from_millis(10_000_000));
+    let kept = indexing.export().unwrap();
+    let seek = |recording: &Arc<dyn Recording>| {
+        let mut reader = Arc::clone(recording).reader().unwrap();
+        let landed = reader.seek(MediaTime::from_millis(9_876_543), SeekTo::SyncAtOrBefore).unwrap();
+        let mut sample = Sample::default();
+        assert!(matches!(reader.next(&mut sample), Ok(Next::Sample)));
+        (landed, sample.pts, sample.dts, sample.data)
+    };
+    let again = opened(&bytes).unwrap();
+    let mut importing = Arc::clone(&again).indexing().unwrap();
+    assert!(!importing.import(&kept[..kept.len() - 1]) && !importing.import(b"nonsense"));
+    assert!(importing.import(&kept));
+    assert_eq!(again.duration(), Some(duration));
+    assert!(Arc::clone(&again).indexing().is_none());
+    assert_eq!(seek(&again), seek(&recording));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::video::{Packet, skip_modifiers};
 use crate::media::Codec;
 use crate::media::bits::ByteReader;
+use crate::media::codec::mpeg_audio::FrameHeader;
 use crate::media::codec::{AacConfig, FlacConfig, G711Config, MpegAudioConfig, OpusConfig, PcmConfig, PcmFormat};
 
 /// What coded the sound of a tag.
@@ -126,19 +127,9 @@ fn read_extended(r: &mut ByteReader<'_>, packet_type: u8) -> Option<(AudioFormat
     Some((format, packet))
 }
 
-/// The header of a frame (ISO/IEC 11172-3 section 2.4.1.3; the half rates of 13818-3, the quarter rates of MPEG-2.5).
 fn mpeg_audio(frame: &[u8]) -> Option<MpegAudioConfig> {
-    let &[0xff, second, third, fourth, ..] = frame else { return None };
-    let divisor = match second >> 3 {
-        0b1_1111 => 1,
-        0b1_1110 => 2,
-        0b1_1100 => 4,
-        _ => return None,
-    };
-    let layer = 4 - (second >> 1 & 3);
-    let rate = [44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))?;
-    let channels = if fourth >> 6 == 3 { 1 } else { 2 };
-    (layer < 4).then_some(MpegAudioConfig { layer, sample_rate: rate / divisor, channels })
+    let FrameHeader { layer, sample_rate, channels, .. } = FrameHeader::parse(*frame.first_chunk()?)?;
+    Some(MpegAudioConfig { layer, sample_rate, channels })
 }
 
 /// OpusHead (RFC 7845 section 5.1).

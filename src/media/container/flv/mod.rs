@@ -253,7 +253,10 @@ impl Survey {
 
     fn look_at(&mut self, tags: &mut Tags, tag: &Tag) -> Result<(), Error> {
         let len = match tag.kind {
-            _ if tag.is_encrypted => return Ok(self.note("encrypted tags are not streamed".to_owned(), tag)),
+            _ if tag.is_encrypted => {
+                self.note("encrypted tags are not streamed".to_owned(), tag);
+                return Ok(());
+            }
             TagKind::Script => tag.len.min(SCRIPT_LEN_MAX) as usize,
             _ => CONFIG_LEN_MAX.min(tag.len as usize),
         };

@@ -15,7 +15,7 @@ use crate::time::MediaTime;
 
 /// Samples of PCM last some 20 ms.
 const PCM_SAMPLES_PER_SECOND: u32 = 50;
-/// Where no tag is found up to the end, searching goes on so far before it when the file has grown.
+/// Where no tag is found up to the end, searching goes on from so far before it once the file has grown, in bytes.
 const SEARCH_AGAIN_LEN: u64 = 1 << 20;
 /// Headers with parameter sets are read up to this length, in bytes.
 pub const CONFIG_LEN_MAX: usize = 64 << 10;

@@ -8,7 +8,7 @@ use crate::media::io::{Source, Window};
 pub const TAG_HEADER_LEN: u64 = 11;
 /// Bytes of PreviousTagSize, which follows every tag.
 pub const TRAILER_LEN: u64 = 4;
-/// Tags with more data are taken for damage, in bytes: all that 24 bits can say.
+/// How much is read at once, in bytes.
 const WINDOW_LEN: usize = 32 << 10;
 
 /// What a tag holds.
@@ -111,7 +111,7 @@ impl Tags {
             return Ok(Found::Short);
         }
         let Some(tag) = Tag::parse(header, at) else { return Ok(Found::Damage) };
-        // The first byte of the trailer shows that the data is there, without asking for the length of the file.
+        // Its last byte shows that the data is there, without asking for the length of the file.
         let is_whole = tag.len == 0 || !self.bytes(tag.end() - 1, 1)?.is_empty();
         Ok(if is_whole { Found::Tag(tag) } else { Found::Short })
     }

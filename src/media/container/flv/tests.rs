@@ -5,6 +5,7 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::codec::av1::tests::sequence_header;
 use crate::media::codec::nal::split_length_prefixed;
 use crate::media::{Next, Sample};
 
@@ -64,8 +65,11 @@ fn open_bytes(bytes: &[u8]) -> FlvFormat {
     FlvFormat::open(&source(bytes)).unwrap()
 }
 
-/// All samples from an entry on, as track, presentation time in ms, decoding time in ms, key, last byte; and damage.
-fn read(format: &FlvFormat, entry: Entry) -> (Vec<(usize, i64, i64, bool, u8)>, Vec<String>) {
+/// Track, presentation and decoding time in milliseconds, key, last byte of a sample.
+type Seen = (usize, i64, i64, bool, u8);
+
+/// All samples from an entry on, and damage.
+fn read(format: &FlvFormat, entry: Entry) -> (Vec<Seen>, Vec<String>) {
     let mut scanner = format.scan(entry);
     let (mut samples, mut damage) = (Vec::new(), Vec::new());
     let mut sample = Sample::default();
@@ -198,11 +202,12 @@ fn sizes_that_a_writer_left_at_0_do_no_harm_as_long_as_tags_follow_each_other() 
 fn enhanced_tags_are_read_as_the_codec_that_their_fourcc_names() {
     let hvcc_start = [0x90 | 0x80, b'h', b'v', b'c', b'1'];
     let video = |first: u8, payload: &[u8]| tag(9, 40, &[&[first, b'a', b'v', b'0', b'1'][..], payload].concat());
-    let file =
-        [header(), video(0x90, &[0x81, 0x04, 0, 0, 0x0a, 1, 0]), video(0x91, &[0x12, 0]), video(0xa3, &[0x32, 1, 9])];
+    let sequence = sequence_header(None);
+    let record = [&[0x81, 0x04, 0, 0][..], &sequence].concat();
+    let file = [header(), video(0x90, &record), video(0x91, &[0x12, 0]), video(0xa3, &[0x32, 1, 9])];
     let format = open_bytes(&file.concat());
     let Codec::Av1(config) = &format.header().tracks[0].codec else { panic!("{:?}", format.header().tracks) };
-    assert_eq!((config.level_idx, &config.sequence_header[..]), (4, &[0x0a, 1, 0][..]));
+    assert_eq!((config.size, &config.sequence_header), (Some((640, 360)), &sequence));
     let (samples, _) = read(&format, format.header().start);
     assert_eq!(samples, [(0, 0, 0, true, 0), (0, 0, 0, false, 9)]);
 

@@ -4,7 +4,7 @@
 use crate::media::Codec;
 use crate::media::bits::ByteReader;
 use crate::media::codec::h263::PictureHeader;
-use crate::media::codec::{Av1Config, H263Config, VpxConfig, h264, h265};
+use crate::media::codec::{H263Config, VpxConfig, av1, h264, h265, vpx};
 
 /// What coded the pictures of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +150,13 @@ pub fn codec(format: VideoFormat, packet: Packet, payload: &[u8], at: u64) -> Op
             let (config, length_size) = h265::parse_hvcc(ByteReader::new(payload, at, "hvcC")).ok()?;
             (!config.sps.is_empty()).then_some((Codec::H265(config), length_size))
         }
-        VideoFormat::Av1 if is_header => Some((Codec::Av1(av1(payload)?), 0)),
-        VideoFormat::Vp8 => Some((Codec::Vp8(VpxConfig::default()), 0)),
+        VideoFormat::Av1 if is_header => {
+            Some((Codec::Av1(av1::parse_av1c(ByteReader::new(payload, at, "av1C")).ok()?), 0))
+        }
+        VideoFormat::Vp8 if packet == Packet::Frame => {
+            let size = vpx::FrameHeader::vp8(payload, payload.len())?.size;
+            Some((Codec::Vp8(VpxConfig { size, profile: None }), 0))
+        }
         VideoFormat::Vp9 if is_header => Some((Codec::Vp9(vp9(payload)), 0)),
         VideoFormat::H263 => {
             let size = PictureHeader::parse(payload)?.size;
@@ -159,18 +164,6 @@ pub fn codec(format: VideoFormat, packet: Packet, payload: &[u8], at: u64) -> Op
         }
         _ => None,
     }
-}
-
-/// The `av1C` record (AV1 in ISO BMFF section 2.3.3).
-fn av1(record: &[u8]) -> Option<Av1Config> {
-    let &[marker_and_version, profile_and_level, tier, _, ref sequence_header @ ..] = record else { return None };
-    (marker_and_version == 0x81).then(|| Av1Config {
-        sequence_header: sequence_header.to_vec(),
-        profile: profile_and_level >> 5,
-        level_idx: profile_and_level & 0x1f,
-        tier: tier >> 7,
-        size: None,
-    })
 }
 
 /// The `vpcC` record, behind a version and flags or not (VP Codec ISO Media File Format Binding).

@@ -29,11 +29,21 @@ pub mod id {
     pub const TRACK_ENTRY: u32 = 0xAE;
     pub const TRACK_NUMBER: u32 = 0xD7;
     pub const TRACK_UID: u32 = 0x73C5;
+    #[cfg(test)]
     pub const TRACK_TYPE: u32 = 0x83;
     pub const DEFAULT_DURATION: u32 = 0x23_E383;
     pub const CODEC_ID: u32 = 0x86;
     pub const CODEC_PRIVATE: u32 = 0x63A2;
     pub const CODEC_DELAY: u32 = 0x56AA;
+    pub const FLAG_ENABLED: u32 = 0xB9;
+    pub const FLAG_DEFAULT: u32 = 0x88;
+    pub const LANGUAGE: u32 = 0x22_B59C;
+    pub const LANGUAGE_BCP47: u32 = 0x22_B59D;
+    pub const VIDEO: u32 = 0xE0;
+    pub const PIXEL_WIDTH: u32 = 0xB0;
+    pub const PIXEL_HEIGHT: u32 = 0xBA;
+    pub const PROJECTION: u32 = 0x7670;
+    pub const PROJECTION_POSE_ROLL: u32 = 0x7675;
     pub const AUDIO: u32 = 0xE1;
     pub const SAMPLING_FREQUENCY: u32 = 0xB5;
     pub const CHANNELS: u32 = 0x9F;

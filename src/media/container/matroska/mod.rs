@@ -8,7 +8,8 @@
 //! - `timeline.rs`: from blocks to frames with times; parameter sets and duration from the frames themselves
 //! - `reader.rs`, `seek.rs`: one viewer's cursor
 //!
-//! Undone: header stripping. Tracks that are compressed otherwise or encrypted are left out, as are subtitles.
+//! Undone: header stripping. Tracks that are compressed otherwise or encrypted are left out, as are subtitles that are
+//! pictures. Subtitles are handed out when they begin to show, without markup; when they end is not told.
 
 mod block;
 mod codecs;
@@ -47,7 +48,7 @@ fn sniff(head: &[u8]) -> Sniff {
 
 fn open(source: &Source, _options: &Options) -> Result<Arc<dyn Recording>, Error> {
     let (mut segment, mut findings) = segment::read(source)?;
-    timeline::complete_parameter_sets(&mut segment, &mut findings.notes)?;
+    timeline::complete_codecs(&mut segment, &mut findings.notes)?;
     if segment.streams.is_empty() {
         let reasons: Vec<String> = findings.notes.iter().map(|note| note.text.clone()).collect();
         return Err(Error::Unsupported(format!("no track can be streamed: {}", reasons.join("; "))));

@@ -156,6 +156,11 @@ impl MatroskaReader {
 fn shape(stream: &Stream, frame: &Frame, sample: &mut Sample) -> Result<(), Error> {
     match stream.framing {
         Framing::Raw => {}
+        Framing::Text { plain } => {
+            let text = plain(&String::from_utf8_lossy(&sample.data));
+            sample.data.clear();
+            sample.data.extend_from_slice(text.as_bytes());
+        }
         Framing::Multiple(len) => sample.data.truncate(sample.data.len() / len.max(1) * len.max(1)),
         Framing::NalUnits { length_size } => {
             // Units before the damage are worth having; a decoder conceals the rest of the picture.

@@ -12,7 +12,7 @@ use super::index;
 use super::segment::Segment;
 use super::tracks::Framing;
 use super::walker::{Block, Step, Walker};
-use crate::media::codec::nal;
+use crate::media::codec::{learn, nal};
 use crate::media::{Error, Note};
 use crate::time::MediaTime;
 
@@ -60,7 +60,8 @@ pub fn frames(segment: &Segment, walker: &mut Walker, block: Block, frames: &mut
             frames.push_back(Frame { stream: block.stream, pts, at: extent.at, len: extent.len, is_sync });
         }
         if index + 1 < count {
-            pts += duration(segment, walker, block, extent)?;
+            let before = index.checked_sub(1).map(|before| walker.frames()[before]);
+            pts += duration(segment, walker, block, extent, before)?;
         }
     }
     Ok(())
@@ -74,19 +75,22 @@ fn start(segment: &Segment, block: Block) -> MediaTime {
     segment.time(block.ticks.saturating_sub(delay_ticks))
 }
 
-/// How long a frame of `block` lasts; zero if nothing tells.
-fn duration(segment: &Segment, walker: &mut Walker, block: Block, extent: Extent) -> Result<MediaTime, Error> {
+/// How long a frame of `block` lasts; zero if nothing tells. `before` is the one before it in the block.
+fn duration(
+    segment: &Segment,
+    walker: &mut Walker,
+    block: Block,
+    extent: Extent,
+    before: Option<Extent>,
+) -> Result<MediaTime, Error> {
     let stream = &segment.streams[block.stream];
     let share = block.duration_ticks.map(|ticks| segment.time(ticks / walker.frames().len().max(1) as i64));
     if let Some(known) = if walker.frames().len() == 1 { share } else { None }.or(stream.default_duration) {
         return Ok(known);
     }
-    let head = match stream.stripped[..] {
-        [] => walker.frame_head(extent)?,
-        [first] => [first, walker.frame_head(extent)?[0]],
-        [first, second, ..] => [first, second],
-    };
-    let of_codec = stream.frame_duration(extent.len + stream.stripped.len() as u64, &head);
+    let before = before.map(|before| walker.frame_head(before, &stream.stripped)).transpose()?;
+    let head = walker.frame_head(extent, &stream.stripped)?;
+    let of_codec = stream.frame_duration(extent.len + stream.stripped.len() as u64, &head, before.as_deref());
     Ok(of_codec.or(share).unwrap_or_default().max(MediaTime::ZERO))
 }
 
@@ -105,16 +109,17 @@ pub fn split_nals(data: &[u8], length_size: usize, nals: &mut Vec<std::ops::Rang
     Err(position)
 }
 
-/// Takes the parameter sets that the headers lack from the first key frames. Tracks that have none there either are
-/// left out.
+/// Takes what the headers lack from the first frames: parameter sets from key frames, and what else a first frame tells
+/// of its codec. Tracks that have no parameter sets there either are left out.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn complete_parameter_sets(segment: &mut Segment, notes: &mut Vec<Note>) -> Result<(), Error> {
-    if segment.streams.iter().all(|stream| codecs::is_complete(&stream.codec)) {
+pub fn complete_codecs(segment: &mut Segment, notes: &mut Vec<Note>) -> Result<(), Error> {
+    let mut codecs: Vec<_> = segment.streams.iter().map(|stream| stream.codec.clone()).collect();
+    let mut to_learn: Vec<bool> = codecs.iter().map(learn::is_wanted).collect();
+    if codecs.iter().all(codecs::is_complete) && !to_learn.contains(&true) {
         return Ok(());
     }
-    let mut codecs: Vec<_> = segment.streams.iter().map(|stream| stream.codec.clone()).collect();
     let mut frames_read = vec![0; codecs.len()];
     let mut walker = Walker::new(segment);
     let mut found = VecDeque::new();
@@ -125,18 +130,20 @@ pub fn complete_parameter_sets(segment: &mut Segment, notes: &mut Vec<Note>) -> 
             Step::End => break,
         };
         let (codec, frames_read) = (&mut codecs[block.stream], &mut frames_read[block.stream]);
-        if !block.is_key || codecs::is_complete(codec) || *frames_read == PARAMETER_SET_FRAME_COUNT_MAX {
-            continue;
+        if std::mem::take(&mut to_learn[block.stream]) {
+            learn_codec(segment, &walker, block, codec)?;
         }
-        *frames_read += 1;
-        found.clear();
-        if frames(segment, &mut walker, block, &mut found).is_err() {
-            continue;
+        if block.is_key && !codecs::is_complete(codec) && *frames_read < PARAMETER_SET_FRAME_COUNT_MAX {
+            *frames_read += 1;
+            found.clear();
+            if frames(segment, &mut walker, block, &mut found).is_err() {
+                continue;
+            }
+            for frame in &found {
+                add_parameter_sets(segment, frame, codec)?;
+            }
         }
-        for frame in &found {
-            add_parameter_sets(segment, frame, codec)?;
-        }
-        if codecs.iter().all(codecs::is_complete) {
+        if codecs.iter().all(codecs::is_complete) && !to_learn.contains(&true) {
             break;
         }
     }
@@ -151,6 +158,18 @@ pub fn complete_parameter_sets(segment: &mut Segment, notes: &mut Vec<Note>) -> 
         }
         is_complete
     });
+    Ok(())
+}
+
+/// Takes over what the first frame of `block` tells of its codec, which the headers leave open.
+fn learn_codec(segment: &Segment, walker: &Walker, block: Block, codec: &mut crate::media::Codec) -> Result<(), Error> {
+    let Some(frame) = walker.frames().first() else { return Ok(()) };
+    let mut data = segment.streams[block.stream].stripped.clone();
+    let start = data.len();
+    data.resize(start + frame.len.min(learn::LEARN_LEN as u64) as usize, 0);
+    let filled = segment.source.read_at(&mut data[start..], frame.at, "a frame")?;
+    data.truncate(start + filled);
+    learn::learn(codec, &data);
     Ok(())
 }
 
@@ -204,7 +223,7 @@ fn end_from(segment: &Segment, cluster: u64) -> Result<Option<MediaTime>, Error>
         found.clear();
         let Some(last) = walker.frames().last().copied() else { continue };
         let ends = frames(segment, &mut walker, block, &mut found)
-            .and_then(|()| duration(segment, &mut walker, block, last))
+            .and_then(|()| duration(segment, &mut walker, block, last, None))
             .ok()
             .zip(found.back())
             .map(|(duration, last)| last.pts + duration);

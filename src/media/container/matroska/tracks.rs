@@ -1,9 +1,10 @@
 //! Tracks (RFC 9559 section 5.1.4): from a TrackEntry to what is needed of a track, or the reason why it is left out.
 //! What a CodecID and its CodecPrivate mean is in `codecs.rs`.
 
+use super::super::default_first;
 use super::codecs;
 use super::ebml::{Child, Children, id};
-use crate::media::codec::opus;
+use crate::media::codec::{ac3, flac, mpeg_audio, opus};
 use crate::media::{Codec, Kind, Note};
 use crate::time::MediaTime;
 
@@ -13,8 +14,6 @@ const TRACK_COUNT_MAX: usize = 64;
 const STRIPPED_LEN_MAX: usize = 1024;
 /// DefaultDurations beyond this are taken for damage.
 const DEFAULT_DURATION_MAX: MediaTime = MediaTime::from_millis(3_600_000);
-
-const TRACK_TYPE_SUBTITLE: u64 = 0x11;
 
 /// A track that can be streamed.
 #[derive(Debug, Clone)]
@@ -29,6 +28,10 @@ pub struct Stream {
     pub framing: Framing,
     /// What the muxer took off the front of every frame.
     pub stripped: Vec<u8>,
+    /// It is among those that are played unless somebody chooses others.
+    pub is_default: bool,
+    /// By how many degrees counterclockwise its pictures are to be turned.
+    pub roll: f64,
     /// Of one frame, if the muxer tells.
     pub default_duration: Option<MediaTime>,
     /// What presentation is earlier than the timestamps of blocks: CodecDelay.
@@ -36,7 +39,7 @@ pub struct Stream {
 }
 
 /// How a frame of a track is made up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Framing {
     /// As it is.
     Raw,
@@ -47,6 +50,11 @@ pub enum Framing {
     },
     /// PCM, a multiple of this many bytes.
     Multiple(usize),
+    /// Text with markup.
+    Text {
+        /// Takes the markup out.
+        plain: fn(&str) -> String,
+    },
 }
 
 impl Stream {
@@ -55,17 +63,40 @@ impl Stream {
         self.codec.kind() == Kind::Video
     }
 
-    /// How long a frame of `len` bytes lasts that begins with `head` (two bytes are enough), if that can be told.
-    pub fn frame_duration(&self, len: u64, head: &[u8]) -> Option<MediaTime> {
+    /// How long a frame of `len` bytes lasts that begins with `head` (16 bytes are enough), if that can be told. Of the
+    /// frame `before` it, where it is known, the head.
+    pub fn frame_duration(&self, len: u64, head: &[u8], before: Option<&[u8]>) -> Option<MediaTime> {
+        let len = i64::try_from(len).unwrap_or(i64::MAX);
+        let ticks = |ticks: i64, rate: u32| Some(MediaTime::from_ticks(ticks, rate.max(1)));
         let of_codec = match &self.codec {
-            Codec::Aac(config) => Some(MediaTime::from_ticks(i64::from(config.frame_len), config.sample_rate)),
-            Codec::Opus(_) => Some(MediaTime::from_ticks(i64::from(opus::packet_duration(head)), 48_000)),
+            Codec::Aac(config) => ticks(config.frame_len.into(), config.sample_rate),
+            Codec::Opus(_) => ticks(opus::packet_duration(head).into(), 48_000),
             Codec::Pcmu(config) | Codec::Pcma(config) => {
-                Some(MediaTime::from_ticks((len / u64::from(config.channels.max(1))) as i64, config.sample_rate))
+                ticks(len / i64::from(config.channels.max(1)), config.sample_rate)
             }
-            Codec::Pcm(config) => {
-                Some(MediaTime::from_ticks((len / config.frame_len().max(1) as u64) as i64, config.sample_rate))
+            Codec::Pcm(config) => ticks(len / config.frame_len().max(1) as i64, config.sample_rate),
+            Codec::G722(config) => ticks(len.saturating_mul(2) / i64::from(config.channels.max(1)), 16_000),
+            Codec::G726(config) => {
+                ticks(len.saturating_mul(8) / i64::from(config.code_bits.max(1)), config.sample_rate)
             }
+            Codec::ImaAdpcm(config) => {
+                let blocks = len / i64::from(config.block_len.max(1));
+                config.block_frames().and_then(|frames| ticks(blocks * i64::from(frames), config.sample_rate))
+            }
+            Codec::MpegAudio(_) => head
+                .first_chunk()
+                .and_then(|head| mpeg_audio::FrameHeader::parse(*head))
+                .and_then(|header| ticks(header.sample_count().into(), header.sample_rate)),
+            Codec::Ac3(_) | Codec::Eac3(_) => head
+                .first_chunk()
+                .and_then(ac3::FrameHeader::parse)
+                .and_then(|header| ticks(header.sample_count.into(), header.sample_rate)),
+            Codec::Flac(config) => flac::FrameHeader::parse(head, config)
+                .and_then(|header| ticks(header.block_size.into(), config.sample_rate)),
+            Codec::Vorbis(config) => config.block_size(head).and_then(|size| {
+                let before = before.and_then(|before| config.block_size(before)).unwrap_or(size);
+                ticks((i64::from(before) + i64::from(size)) / 4, config.sample_rate)
+            }),
             _ => None,
         };
         of_codec.filter(|duration| *duration > MediaTime::ZERO).or(self.default_duration)
@@ -73,17 +104,17 @@ impl Stream {
 }
 
 /// Reads the data of a Tracks element, which lie at byte `at`: the tracks that can be streamed, in the order of the
-/// file, and a note for each that is left out.
+/// file but with the default of each kind first, and a note for each that is left out.
 pub fn parse(data: &[u8], at: u64, notes: &mut Vec<Note>) -> Vec<Stream> {
     let mut streams: Vec<Stream> = Vec::new();
     let mut children = Children::new(data, at);
     loop {
         let child = match children.next() {
             Ok(Some(child)) => child,
-            Ok(None) => return streams,
+            Ok(None) => break,
             Err(error) => {
                 notes.push(Note::from(&error));
-                return streams;
+                break;
             }
         };
         if child.id != id::TRACK_ENTRY {
@@ -96,12 +127,21 @@ pub fn parse(data: &[u8], at: u64, notes: &mut Vec<Note>) -> Vec<Stream> {
             }
             Ok(_) if streams.len() == TRACK_COUNT_MAX => {
                 notes.push(Note { at: Some(child.at), text: "too many tracks: the rest is left out".into() });
-                return streams;
+                break;
             }
-            Ok(stream) => streams.push(stream),
+            Ok(stream) => {
+                if stream.is_video() && stream.roll != 0.0 {
+                    let degrees = (360.0 - stream.roll).rem_euclid(360.0);
+                    let text = format!("track {}: its pictures are to be turned by {degrees} degrees", stream.number);
+                    notes.push(Note { at: Some(child.at), text: text + ", which RTSP cannot tell" });
+                }
+                streams.push(stream);
+            }
             Err(note) => notes.push(note),
         }
     }
+    default_first(&mut streams, |stream| stream.codec.kind(), |stream| stream.is_default);
+    streams
 }
 
 /// The note that a track is left out.
@@ -114,7 +154,6 @@ fn left_out(entry: &Child<'_>, number: u64, why: impl std::fmt::Display) -> Note
 pub struct Entry<'a> {
     number: u64,
     uid: u64,
-    track_type: u64,
     /// CodecID.
     pub codec_id: String,
     /// CodecPrivate, and where it lies.
@@ -128,18 +167,31 @@ pub struct Entry<'a> {
     pub channels: u64,
     /// BitDepth.
     pub bit_depth: u64,
+    /// PixelWidth and PixelHeight.
+    pub size: Option<(u32, u32)>,
+    /// By how many degrees counterclockwise its pictures are to be turned.
+    roll: f64,
+    /// As the file has it, unless it is undetermined.
+    pub language: Option<String>,
+    language_bcp47: Option<String>,
+    is_enabled: bool,
+    is_default: bool,
     encodings: Option<Child<'a>>,
 }
 
 impl<'a> Entry<'a> {
     fn parse(entry: &Child<'a>) -> Result<Self, Note> {
-        let mut parsed = Self { channels: 1, ..Self::default() };
+        let mut parsed = Self { channels: 1, is_enabled: true, is_default: true, ..Self::default() };
         let mut children = entry.children();
         while let Some(child) = children.next().map_err(|error| left_out(entry, parsed.number, error))? {
             match child.id {
                 id::TRACK_NUMBER => parsed.number = child.uint(),
                 id::TRACK_UID => parsed.uid = child.uint(),
-                id::TRACK_TYPE => parsed.track_type = child.uint(),
+                id::FLAG_ENABLED => parsed.is_enabled = child.uint() != 0,
+                id::FLAG_DEFAULT => parsed.is_default = child.uint() != 0,
+                id::LANGUAGE if parsed.language_bcp47.is_none() => parsed.language = Some(child.text()),
+                id::LANGUAGE_BCP47 => parsed.language_bcp47 = Some(child.text()),
+                id::VIDEO => parsed.video(&child).map_err(|error| left_out(entry, parsed.number, error))?,
                 id::CODEC_ID => parsed.codec_id = child.text(),
                 id::CODEC_PRIVATE => parsed.private = Some((child.data, child.at)),
                 id::DEFAULT_DURATION => parsed.default_duration = child.uint(),
@@ -149,7 +201,30 @@ impl<'a> Entry<'a> {
                 _ => {}
             }
         }
+        parsed.language = parsed.language_bcp47.take().or(parsed.language).filter(|language| language != "und");
         Ok(parsed)
+    }
+
+    fn video(&mut self, video: &Child<'_>) -> Result<(), crate::media::Error> {
+        let (mut width, mut height) = (0, 0);
+        let mut children = video.children();
+        while let Some(child) = children.next()? {
+            match child.id {
+                id::PIXEL_WIDTH => width = u32::try_from(child.uint()).unwrap_or(0),
+                id::PIXEL_HEIGHT => height = u32::try_from(child.uint()).unwrap_or(0),
+                id::PROJECTION => {
+                    let mut fields = child.children();
+                    while let Some(field) = fields.next()? {
+                        if field.id == id::PROJECTION_POSE_ROLL {
+                            self.roll = field.float();
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.size = Some((width, height)).filter(|_| width > 0 && height > 0);
+        Ok(())
     }
 
     fn audio(&mut self, audio: &Child<'_>) -> Result<(), crate::media::Error> {
@@ -166,9 +241,6 @@ impl<'a> Entry<'a> {
     }
 
     fn stream(&self, entry: &Child<'_>) -> Result<Stream, Note> {
-        if self.track_type == TRACK_TYPE_SUBTITLE {
-            return Err(left_out(entry, self.number, format_args!("{} is a subtitle codec", self.codec_id)));
-        }
         let encoding = match &self.encodings {
             Some(encodings) => Encoding::parse(encodings).map_err(|why| left_out(entry, self.number, why))?,
             None => Encoding::default(),
@@ -191,6 +263,8 @@ impl<'a> Entry<'a> {
             codec,
             framing,
             stripped,
+            is_default: self.is_default && self.is_enabled,
+            roll: self.roll,
             default_duration: Some(default_duration).filter(|d| *d > MediaTime::ZERO && *d < DEFAULT_DURATION_MAX),
             codec_delay: MediaTime::from_nanos(i64::try_from(self.codec_delay).unwrap_or(0)),
         })

@@ -62,6 +62,9 @@ pub struct Block {
     pub duration_ticks: Option<i64>,
 }
 
+/// How much of a frame tells how long it lasts, in bytes: FLAC has the longest header.
+pub const FRAME_HEAD_LEN: usize = 16;
+
 impl Walker {
     /// Begins with the first Cluster of `segment`.
     pub fn new(segment: &Segment) -> Self {
@@ -89,12 +92,11 @@ impl Walker {
         &self.frames
     }
 
-    /// The first two bytes of a frame, as far as there are any.
-    pub fn frame_head(&mut self, frame: Extent) -> Result<[u8; 2], Error> {
-        let mut head = [0; 2];
-        let len = frame.len.min(2) as usize;
-        let bytes = self.window.bytes(frame.at, len, "a frame")?;
-        head[..len].copy_from_slice(bytes);
+    /// The first bytes of a frame, at most [`FRAME_HEAD_LEN`], behind those that were stripped off it.
+    pub fn frame_head(&mut self, frame: Extent, stripped: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut head = stripped[..stripped.len().min(FRAME_HEAD_LEN)].to_vec();
+        let len = frame.len.min((FRAME_HEAD_LEN - head.len()) as u64) as usize;
+        head.extend_from_slice(self.window.bytes(frame.at, len, "a frame")?);
         Ok(head)
     }
 

@@ -100,7 +100,7 @@ impl FragmentCursor {
         let track_id = stream.id;
         Self {
             track_id,
-            all_sync: stream.is_audio(),
+            all_sync: !stream.is_video(),
             joined: stream.pcm().map(|(frame_len, rate)| (frame_len, rate / PCM_SAMPLES_PER_SECOND)),
             top: Boxes::to_end_of_file(at),
             moof: None,

@@ -110,7 +110,7 @@ fn read_tfra(window: &mut Window, tfra: &BoxAt, streams: &[Stream]) -> Result<(b
             entries.push((time, moof));
         }
     }
-    Ok((!stream.is_audio(), entries))
+    Ok((stream.is_video(), entries))
 }
 
 /// The indices of at most [`HINTS_MAX`] of `count` entries, evenly spaced, the last among them.

@@ -8,6 +8,7 @@
 //! | `fragments`, `search`, `hints` | `moof` boxes in turn, and the one of a time |
 //! | `stream`, `sample` | what is known of a track, and of a sample |
 //! | `cursor`, `reader` | one viewer's place in a track, and in the file |
+//! | `recover` | video without `moov` |
 //!
 //! Opening reads the headers and a few samples, whatever the size of the file. A viewer holds some 5 KB for each track.
 
@@ -18,6 +19,7 @@ mod hints;
 mod movie;
 mod open;
 mod reader;
+mod recover;
 mod runs;
 mod sample;
 mod sample_entry;
@@ -37,7 +39,7 @@ use self::search::Fragments;
 use self::stream::Stream;
 use super::{Container, Options, Sniff};
 use crate::media::io::Source;
-use crate::media::{Error, Note, Reader, Recording, Track};
+use crate::media::{Error, Note, Reader, Recording, Track, scan};
 use crate::time::MediaTime;
 
 /// The line in the table of containers.
@@ -85,6 +87,9 @@ impl Recording for Mp4 {
 }
 
 fn open(source: &Source, _: &Options) -> Result<Arc<dyn Recording>, Error> {
+    if let Some(recovered) = open::without_index(source)? {
+        return scan::open(recovered);
+    }
     Ok(Arc::new(Mp4::open(source)?))
 }
 

@@ -47,8 +47,14 @@ pub struct Trak {
     pub at: u64,
     /// The id that fragments refer to.
     pub id: u32,
+    /// track_enabled: it is among those that are played unless somebody chooses others.
+    pub is_enabled: bool,
+    /// By how many degrees clockwise its pictures are to be turned: 90, 180 or 270, or 0.
+    pub rotation: u16,
     /// Kind of media, such as `vide`.
     pub handler: FourCc,
+    /// As `mdhd` has it, such as `eng`, unless it is undetermined.
+    pub language: Option<String>,
     /// Ticks a second; at least 1.
     pub timescale: u32,
     /// In ticks, as `mdhd` has it; 0 where it does not tell.
@@ -74,6 +80,9 @@ pub struct Tables {
     pub ctts: Option<BoxAt>,
     /// Sync samples.
     pub stss: Option<BoxAt>,
+    /// Partial sync samples (QuickTime File Format, "Partial Sync Sample Atom"): intra pictures behind which pictures
+    /// come that are shown before them and refer further back, as those of open groups of pictures do.
+    pub stps: Option<BoxAt>,
     /// Samples to chunks.
     pub stsc: Option<BoxAt>,
     /// Sample sizes: `stsz` or `stz2`.
@@ -126,8 +135,8 @@ impl Trak {
     fn read_box(&mut self, window: &mut Window, found: BoxAt) -> Result<bool, Error> {
         match &found.kind.0 {
             b"mdia" | b"minf" | b"stbl" | b"edts" => return Ok(true),
-            b"tkhd" => self.id = read_tkhd(window, &found)?,
-            b"mdhd" => (self.timescale, self.duration) = read_mdhd(window, &found)?,
+            b"tkhd" => (self.id, self.is_enabled, self.rotation) = read_tkhd(window, &found)?,
+            b"mdhd" => (self.timescale, self.duration, self.language) = read_mdhd(window, &found)?,
             b"hdlr" if self.handler == FourCc::default() => self.handler = read_hdlr(window, &found)?,
             b"elst" => self.edits = read_elst(window, &found)?,
             b"cslg" => self.composition_shift = read_cslg(window, &found)?,
@@ -135,6 +144,7 @@ impl Trak {
             b"stts" => self.tables.stts = Some(found),
             b"ctts" => self.tables.ctts = Some(found),
             b"stss" => self.tables.stss = Some(found),
+            b"stps" => self.tables.stps = Some(found),
             b"stsc" => self.tables.stsc = Some(found),
             b"stsz" | b"stz2" => self.tables.stsz = Some(found),
             b"stco" | b"co64" => self.tables.stco = Some(found),
@@ -190,15 +200,30 @@ fn read_mvhd(window: &mut Window, found: &BoxAt) -> Result<u32, Error> {
     Ok(r.u32()?.max(1))
 }
 
-fn read_tkhd(window: &mut Window, found: &BoxAt) -> Result<u32, Error> {
+/// Id, whether it is enabled, and the rotation in its matrix (section 8.3.2).
+fn read_tkhd(window: &mut Window, found: &BoxAt) -> Result<(u32, bool, u16), Error> {
     let body = found.load(window, "tkhd")?;
     let mut r = ByteReader::new(&body, found.body, "tkhd");
-    let (version, _) = version_and_flags(&mut r)?;
+    let (version, flags) = version_and_flags(&mut r)?;
     r.skip(if version == 1 { 16 } else { 8 })?;
-    r.u32()
+    let id = r.u32()?;
+    Ok((id, flags & 1 == 1, read_rotation(&mut r, version).unwrap_or(0)))
 }
 
-fn read_mdhd(window: &mut Window, found: &BoxAt) -> Result<(u32, u64), Error> {
+/// The matrix { a, b, u, c, d, v, x, y, w } turns by right angles, or whatever else it does is left aside.
+fn read_rotation(r: &mut ByteReader<'_>, version: u8) -> Result<u16, Error> {
+    r.skip(4 + if version == 1 { 8 } else { 4 } + 8 + 8)?; // reserved, duration, reserved, layer to volume
+    let (a, b, _, c, d) = (r.i32()?, r.i32()?, r.i32()?, r.i32()?, r.i32()?);
+    Ok(match (a.signum(), b.signum(), c.signum(), d.signum()) {
+        (0, 1, -1, 0) => 90,
+        (-1, 0, 0, -1) => 180,
+        (0, -1, 1, 0) => 270,
+        _ => 0,
+    })
+}
+
+/// Timescale, duration and language (section 8.4.2).
+fn read_mdhd(window: &mut Window, found: &BoxAt) -> Result<(u32, u64, Option<String>), Error> {
     let body = found.load(window, "mdhd")?;
     let mut r = ByteReader::new(&body, found.body, "mdhd");
     let (version, _) = version_and_flags(&mut r)?;
@@ -209,7 +234,14 @@ fn read_mdhd(window: &mut Window, found: &BoxAt) -> Result<(u32, u64), Error> {
         1 => Some(r.u64()?).filter(|duration| *duration != u64::MAX),
         _ => Some(r.u32()?).filter(|duration| *duration != u32::MAX).map(u64::from),
     };
-    Ok((timescale, duration.unwrap_or(0)))
+    Ok((timescale, duration.unwrap_or(0), r.u16().ok().and_then(language)))
+}
+
+/// Three letters of five bits each; below 0x400 it is a code of the Macintosh.
+fn language(packed: u16) -> Option<String> {
+    let letter = |shift: u16| char::from((packed >> shift & 31) as u8 + 0x60);
+    let code: String = [10, 5, 0].map(letter).iter().collect();
+    (packed >= 0x400 && code.bytes().all(|byte| byte.is_ascii_lowercase()) && code != "und").then_some(code)
 }
 
 fn read_hdlr(window: &mut Window, found: &BoxAt) -> Result<FourCc, Error> {

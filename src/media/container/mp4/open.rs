@@ -1,19 +1,22 @@
 //! Opening: from the boxes of the top level and `moov` to an [`Mp4`], leaving out what cannot be streamed.
 
+use super::super::default_first;
 use super::Mp4;
 use super::boxes::{BoxAt, Boxes};
 use super::cursor::TrackCursor;
 use super::fragments::Step;
 use super::hints::Hints;
 use super::movie::{Movie, Presentation, Trak};
+use super::recover::Recovered;
 use super::sample::Found;
 use super::sample_entry::{self, Description, Unplayable};
 use super::search::Fragments;
 use super::stream::{Stream, pcm_of};
 use super::table::SampleTable;
+use crate::media::codec::learn;
 use crate::media::codec::nal::split_length_prefixed;
 use crate::media::io::{Source, Window};
-use crate::media::{Error, Kind, Note, Track};
+use crate::media::{Codec, Error, Kind, Note, Track};
 use crate::time::MediaTime;
 
 /// Boxes of the top level that are come by to find `moov` and the first `moof`.
@@ -84,11 +87,26 @@ impl Layout {
                 format!("a part of a recording, without its header: no moov box before the moof at byte {at}")
             }
             (_, None, Some(mdat)) => {
-                format!("the recording was not finished: it has no moov box (mdat at byte {} is not indexed)", mdat.at)
+                format!(
+                    "the index (moov) is missing: the recorder did not finish the file (mdat at byte {} cannot be read)",
+                    mdat.at
+                )
             }
             (None, None, None) => return Error::malformed("file: it has neither moov nor mdat box", 0),
         };
         Error::Unsupported(text)
+    }
+}
+
+/// The video of a file without `moov`, where it can be found again.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn without_index(source: &Source) -> Result<Option<Recovered>, Error> {
+    let mut window = Window::new(source.clone(), WINDOW_LEN);
+    match Layout::read(&mut window, source.len()?)? {
+        Layout { moov: None, first_moof: None, mdat: Some(mdat), .. } => Recovered::open(source, &mdat),
+        _ => Ok(None),
     }
 }
 
@@ -115,6 +133,7 @@ impl Mp4 {
                 Err(why) => notes.push(left_out(trak.id, &why)),
             }
         }
+        default_first(&mut streams, Stream::kind, |stream| stream.is_enabled);
         let mut opened =
             Self { source: source.clone(), streams, tracks: Vec::new(), fragments: None, duration: None, notes };
         opened.find_fragments(&movie, &layout, false)?;
@@ -153,6 +172,7 @@ impl Mp4 {
             let samples = self.first_samples(index)?;
             self.streams[index].learn_from(&samples);
             self.learn_parameter_sets(index, &samples)?;
+            self.learn_codec(index, &samples)?;
             let stream = &self.streams[index];
             let why = match (samples.is_empty(), stream.base_description()) {
                 (true, _) => Some("it has no samples"),
@@ -212,6 +232,20 @@ impl Mp4 {
         Ok(())
     }
 
+    /// Takes from the first of `samples` what the sample entry leaves open.
+    fn learn_codec(&mut self, index: usize, samples: &[Found]) -> Result<(), Error> {
+        let stream = &mut self.streams[index];
+        let number = stream.base;
+        let Some(Some(description)) = stream.descriptions.get_mut(number.saturating_sub(1) as usize) else {
+            return Ok(());
+        };
+        let Some(first) = samples.first().filter(|_| learn::is_wanted(&description.codec)) else { return Ok(()) };
+        let mut head = vec![0; first.len.min(learn::LEARN_LEN as u64) as usize];
+        let filled = self.source.read_at(&mut head, first.at, "sample")?;
+        learn::learn(&mut description.codec, &head[..filled]);
+        Ok(())
+    }
+
     /// Works out what the public tracks say.
     fn describe(&mut self, first_samples: &[Vec<Found>]) -> Result<(), Error> {
         let ends = match &self.fragments {
@@ -259,7 +293,12 @@ fn read_stream(
         _ => Error::malformed(format!("trak without {what}"), trak.at),
     };
     let stsd = trak.stsd.as_ref().ok_or_else(|| missing("stsd"))?;
-    let (descriptions, base) = read_descriptions(window, stsd, trak.timescale)?;
+    let (mut descriptions, base) = read_descriptions(window, stsd, trak.timescale)?;
+    for description in descriptions.iter_mut().flatten() {
+        if let Codec::Text(config) = &mut description.codec {
+            config.language.clone_from(&trak.language);
+        }
+    }
     let Presentation { shift, end, is_simplified } = trak.presentation(movie.timescale);
     if is_simplified {
         let text = format!("track {}: of its edit list of {} only the start is honoured", trak.id, trak.edits.len());
@@ -269,7 +308,11 @@ fn read_stream(
     notes.extend(table.lies().map(|(name, at)| Note { at: Some(at), text: format!("{name} with too large a count") }));
     let lead = table.composition_lead(window)?.max(trak.composition_shift.map_or(0, i64::from));
     let codec = descriptions[base].as_ref().map(|description| &description.codec);
-    if codec.is_some_and(|codec| codec.kind() == Kind::Audio) {
+    if trak.rotation != 0 && codec.is_some_and(|codec| codec.kind() == Kind::Video) {
+        let text = format!("track {}: its pictures are to be turned by {} degrees", trak.id, trak.rotation);
+        notes.push(Note { at: None, text: text + ", which RTSP cannot tell" });
+    }
+    if codec.is_some_and(|codec| codec.kind() != Kind::Video) {
         table.ignore_syncs();
     }
     if let Some((frame_len, _)) = codec.and_then(pcm_of) {
@@ -281,6 +324,7 @@ fn read_stream(
     let base = base as u32 + 1;
     let mut stream = Stream {
         id: trak.id,
+        is_enabled: trak.is_enabled,
         timescale: trak.timescale,
         media_duration: trak.duration,
         shift,
@@ -324,7 +368,7 @@ fn first_needed_sample(source: &Source, stream: &Stream) -> Result<u64, Error> {
     if stream.shift >= 0 || stream.table.count == 0 {
         return Ok(0);
     }
-    if stream.is_audio() {
+    if !stream.is_video() {
         let first = stream.table.first_sample(source, stream.ticks_at_or_after(-AUDIO_LEAD_IN), stream.lead)?;
         return Ok(if first < stream.table.count { first } else { 0 });
     }

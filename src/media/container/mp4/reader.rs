@@ -8,7 +8,7 @@ use super::fragments::Step;
 use super::sample::{Found, PCM_SAMPLES_PER_SECOND};
 use super::stream::Stream;
 use crate::media::codec::nal::split_length_prefixed;
-use crate::media::{Codec, Error, Next, Reader, Sample, SeekTo};
+use crate::media::{Codec, Error, Kind, Next, Reader, Sample, SeekTo};
 use crate::time::MediaTime;
 
 /// Bytes of one sample. An intra picture of 8K video takes some megabytes.
@@ -106,7 +106,7 @@ impl Mp4Reader {
         let stream = &self.movie.streams[index];
         let pts = stream.ticks_at_or_after(now);
         slot.state = State::Unknown;
-        if stream.is_audio() {
+        if !stream.is_video() {
             slot.cursor.seek_sample(&self.movie, pts)
         } else {
             let found = slot.cursor.seek_sync(&self.movie, pts, SeekTo::SyncAtOrAfter)?;
@@ -123,7 +123,7 @@ impl Mp4Reader {
         let timed = candidates.filter_map(|(index, slot)| {
             let State::Found { found, done } = slot.state else { return None };
             let stream = &self.movie.streams[index];
-            Some((stream.dts(&Part::of(stream, &found, done).found), stream.is_audio(), index))
+            Some((stream.dts(&Part::of(stream, &found, done).found), !stream.is_video(), index))
         });
         timed.min().map(|(_, _, index)| index)
     }
@@ -179,6 +179,9 @@ impl Mp4Reader {
         sample.pts = stream.time(found.pts);
         sample.dts = stream.dts(found);
         sample.is_sync = found.is_sync;
+        if let Some(layout) = stream.description(number).and_then(|description| description.text) {
+            layout.shape(&mut sample.data);
+        }
         let nal_length_size = stream.description(number).map_or(0, |description| description.nal_length_size);
         if nal_length_size > 0 {
             self.split(sample, before, nal_length_size, found.at)?;
@@ -252,10 +255,11 @@ impl Mp4Reader {
         found.min().unwrap_or_default().max(MediaTime::ZERO)
     }
 
-    /// The track that decides where a seek lands: the first video that is wanted, else the first audio.
+    /// The track that decides where a seek lands: the first video that is wanted, else the first audio, else any.
     fn deciding(&self) -> Option<usize> {
         let wanted = || (0..self.slots.len()).filter(|index| self.slots[*index].wanted);
-        wanted().find(|index| !self.movie.streams[*index].is_audio()).or_else(|| wanted().next())
+        let first = |kind: Kind| wanted().find(|index| self.movie.streams[*index].kind() == kind);
+        first(Kind::Video).or_else(|| first(Kind::Audio)).or_else(|| wanted().next())
     }
 }
 
@@ -394,9 +398,21 @@ impl Stream {
     /// Whether samples of this description can go out in the track, in which one codec was announced.
     fn can_play(&self, number: u32) -> bool {
         let (Some(base), Some(description)) = (self.base_description(), self.description(number)) else { return false };
-        match (&base.codec, &description.codec) {
-            (Codec::H264(_), Codec::H264(_)) | (Codec::H265(_), Codec::H265(_)) => true,
-            (base, other) => base == other,
+        match &base.codec {
+            // What a decoder must know of these comes along with their samples.
+            Codec::H264(_)
+            | Codec::H265(_)
+            | Codec::Av1(_)
+            | Codec::Vp8(_)
+            | Codec::Vp9(_)
+            | Codec::MpegVideo(_)
+            | Codec::Jpeg(_)
+            | Codec::H263(_)
+            | Codec::MpegAudio(_)
+            | Codec::Ac3(_)
+            | Codec::Eac3(_)
+            | Codec::Text(_) => std::mem::discriminant(&base.codec) == std::mem::discriminant(&description.codec),
+            codec => *codec == description.codec,
         }
     }
 }

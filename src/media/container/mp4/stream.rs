@@ -11,6 +11,8 @@ use crate::time::MediaTime;
 pub struct Stream {
     /// The id that fragments refer to.
     pub id: u32,
+    /// It is among those that are played unless somebody chooses others.
+    pub is_enabled: bool,
     /// Ticks a second.
     pub timescale: u32,
     /// What `mdhd` says, in ticks; 0 where it does not tell.
@@ -53,9 +55,14 @@ impl Stream {
         self.descriptions.get((number as usize).checked_sub(1)?)?.as_ref()
     }
 
-    /// Whether it is sound.
-    pub fn is_audio(&self) -> bool {
-        self.base_description().is_none_or(|description| description.codec.kind() == Kind::Audio)
+    /// What kind of media it is.
+    pub fn kind(&self) -> Kind {
+        self.base_description().map_or(Kind::Application, |description| description.codec.kind())
+    }
+
+    /// Whether it is pictures; of all else, decoding can start at any sample.
+    pub fn is_video(&self) -> bool {
+        self.kind() == Kind::Video
     }
 
     /// Bytes of a frame and frames a second, where samples are PCM or G.711 and may be divided anywhere between.

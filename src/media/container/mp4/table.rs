@@ -46,6 +46,8 @@ pub struct SampleTable {
     sizes: Sizes,
     /// `None`: every sample is a sync sample.
     syncs: Option<Entries>,
+    /// Those of `stps`, at which decoding can start as well.
+    partial_syncs: Entries,
     /// Sums of the sizes of the first 0, [`SUM_STEP`], twice that ... samples, as far as they are known.
     sums: Leaf<Vec<u64>>,
     /// Bytes of a frame, where each sample is one PCM frame.
@@ -73,6 +75,7 @@ impl SampleTable {
             offset_len: 4,
             sizes: Sizes::Fixed(0),
             syncs: None,
+            partial_syncs: Entries::default(),
             sums: Leaf::new(vec![0]),
             frame_len: None,
         }
@@ -107,6 +110,10 @@ impl SampleTable {
             Some(stss) => Some(Entries::of(window, stss, 4, "stss")?),
             None => None,
         };
+        let partial_syncs = match &tables.stps {
+            Some(stps) => Entries::of(window, stps, 4, "stps")?,
+            None => Entries::default(),
+        };
         let sums = Leaf::new(vec![0]);
         Ok(Self {
             count,
@@ -118,6 +125,7 @@ impl SampleTable {
             offset_len,
             sizes,
             syncs,
+            partial_syncs,
             sums,
             frame_len: None,
         })
@@ -137,6 +145,7 @@ impl SampleTable {
             ("stsz", sizes),
             ("chunk offset table", self.offsets),
             ("stss", self.syncs.unwrap_or_default()),
+            ("stps", self.partial_syncs),
         ];
         all.into_iter().filter(|(_, entries)| entries.count_lies).map(|(name, entries)| (name, entries.at))
     }
@@ -332,24 +341,28 @@ impl SampleTable {
     /// The last sync sample at or before `sample`.
     fn sync_at_or_before(&self, window: &mut Window, sample: u64) -> Result<Option<u64>, Error> {
         let Some(syncs) = self.syncs else { return Ok(Some(sample)) };
-        match self.syncs_up_to(window, syncs, sample)? {
-            // A stss that names none would leave nowhere to start: the first sample must do.
-            0 if syncs.count == 0 => Ok(Some(0)),
-            0 => Ok(None),
-            count => self.sync_sample(window, syncs, count - 1).map(Some),
+        // A stss that names none would leave nowhere to start: the first sample must do.
+        let mut last = (syncs.count == 0).then_some(0);
+        for syncs in [syncs, self.partial_syncs] {
+            if let Some(entry) = self.syncs_up_to(window, syncs, sample)?.checked_sub(1) {
+                last = last.max(Some(self.sync_sample(window, syncs, entry)?));
+            }
         }
+        Ok(last)
     }
 
     /// The first sync sample behind `sample`.
     fn sync_after(&self, window: &mut Window, sample: u64) -> Result<Option<u64>, Error> {
-        let next = match self.syncs {
-            None => sample + 1,
-            Some(syncs) => match self.syncs_up_to(window, syncs, sample)? {
-                count if count < syncs.count => self.sync_sample(window, syncs, count)?,
-                _ => return Ok(None),
-            },
-        };
-        Ok(Some(next).filter(|sample| *sample < self.playable))
+        let Some(syncs) = self.syncs else { return Ok(Some(sample + 1).filter(|next| *next < self.playable)) };
+        let mut next: Option<u64> = None;
+        for syncs in [syncs, self.partial_syncs] {
+            let entry = self.syncs_up_to(window, syncs, sample)?;
+            if entry < syncs.count {
+                let found = self.sync_sample(window, syncs, entry)?;
+                next = Some(next.map_or(found, |next| next.min(found)));
+            }
+        }
+        Ok(next.filter(|sample| *sample < self.playable))
     }
 
     /// The last sample decoded at or before `dts`, in ticks; the first where there is none.

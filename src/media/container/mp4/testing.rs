@@ -48,6 +48,8 @@ pub struct TestTrack {
     pub samples_per_chunk: usize,
     pub elst: Vec<u8>,
     pub has_stss: bool,
+    /// Numbers of samples, from 1.
+    pub stps: Vec<u32>,
     pub size_box: SizeBox,
 }
 
@@ -125,6 +127,7 @@ pub fn video(id: u32, count: usize) -> TestTrack {
         samples_per_chunk: 7,
         elst: Vec::new(),
         has_stss: true,
+        stps: Vec::new(),
         size_box: SizeBox::Each,
     }
 }
@@ -147,6 +150,7 @@ pub fn audio(id: u32, count: usize) -> TestTrack {
         samples_per_chunk: 9,
         elst: Vec::new(),
         has_stss: false,
+        stps: Vec::new(),
         size_box: SizeBox::Each,
     }
 }
@@ -271,6 +275,9 @@ fn sample_tables(track: &TestTrack, chunks: &[u64], base: u64, is_wide: bool) ->
     if track.has_stss {
         tables.extend(full(b"stss", 0, 0, &[&words(&[syncs.len() as u32]), &words(&syncs)]));
     }
+    if !track.stps.is_empty() {
+        tables.extend(full(b"stps", 0, 0, &[&words(&[track.stps.len() as u32]), &words(&track.stps)]));
+    }
     tables.extend(full(b"stsc", 0, 0, &[&words(&[stsc.len() as u32 / 3]), &words(&stsc)]));
     tables.extend(stsz);
     let kind = if is_wide { b"co64" } else { b"stco" };
@@ -323,6 +330,7 @@ pub fn fragment_moov(tracks: &[TestTrack]) -> Vec<u8> {
     let empty = |track: &TestTrack| TestTrack {
         samples: Vec::new(),
         has_stss: false,
+        stps: Vec::new(),
         size_box: SizeBox::Each,
         ..track.clone()
     };

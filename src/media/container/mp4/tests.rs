@@ -4,7 +4,11 @@ use proptest::prelude::*;
 
 use super::testing::*;
 use super::{Mp4, sniff};
-use crate::media::codec::{AacConfig, G711Config, OpusConfig, PcmConfig, PcmFormat};
+use crate::media::codec::{
+    AacConfig, Ac3Config, AmrConfig, Av1Config, DvConfig, FlacConfig, G711Config, H263Config, JpegConfig,
+    MetadataConfig, Mpeg4VisualConfig, MpegAudioConfig, MpegVideoConfig, OpusConfig, PcmConfig, PcmFormat, TextConfig,
+    VpxConfig,
+};
 use crate::media::container::Sniff;
 use crate::media::{Codec, Next, Recording, Sample, SeekTo};
 use crate::media::{Note, Reader};
@@ -123,22 +127,39 @@ fn sync_samples_are_those_of_stss_all_without_one_and_the_first_when_it_is_empty
 }
 
 #[test]
+fn pictures_of_stps_are_key_frames_to_land_at_as_well() {
+    let track = TestTrack { stps: vec![6, 16], ..video(1, 25) };
+    let bytes = whole_file(&[track], Layout::MoovFirst);
+    let keys: Vec<_> = read_all(&bytes).iter().enumerate().filter(|(_, got)| got.is_sync).map(|(at, _)| at).collect();
+    assert_eq!(keys, [0, 5, 10, 15, 20]);
+    let mut reader = reader(&bytes);
+    for (to, how, landed) in [
+        (0.75, SeekTo::SyncAtOrBefore, 0.6),
+        (0.59, SeekTo::SyncAtOrBefore, 0.4),
+        (0.01, SeekTo::SyncAtOrAfter, 0.2),
+        (0.21, SeekTo::SyncAtOrAfter, 0.4),
+    ] {
+        assert_eq!(reader.seek(at(to), how).unwrap(), at(landed), "{to} {how:?}");
+    }
+}
+
+#[test]
 fn tracks_that_cannot_be_streamed_are_left_out_with_a_note() {
     let mut text = audio(3, 5);
-    text.stsd = stsd(&[atom(b"tx3g", &[&[0; 30]])]);
-    let mut mp3 = audio(4, 5);
-    mp3.stsd = stsd(&[sound_entry(b"mp4a", 2, 16, 44_100, &[&esds(0x6b)])]);
+    text.stsd = stsd(&[atom(b"gpmd", &[&[0; 30]])]);
+    let mut dts = audio(4, 5);
+    dts.stsd = stsd(&[sound_entry(b"mp4a", 2, 16, 44_100, &[&esds(0xa9)])]);
     let empty = TestTrack { samples: Vec::new(), ..audio(5, 0) };
     let mut without_stsd = audio(6, 5);
     without_stsd.stsd = atom(b"free", &[]);
-    let tracks = [video(1, 10), text, mp3, empty, without_stsd];
+    let tracks = [video(1, 10), text, dts, empty, without_stsd];
     let bytes = whole_file(&tracks, Layout::MoovFirst);
     let movie = open(&bytes).unwrap();
     assert_eq!(movie.tracks().len(), 1);
     let trak = find(&bytes, b"trak", 4);
     let wanted = [
-        "track 3 is left out: the coding tx3g is not supported".to_owned(),
-        "track 4 is left out: MPEG-1/2 audio (mp4a) is not supported".to_owned(),
+        "track 3 is left out: GoPro's telemetry (gpmd) is not supported".to_owned(),
+        "track 4 is left out: DTS (mp4a) is not supported".to_owned(),
         format!("track 6 is left out: malformed trak without stsd at byte {trak}"),
         "track 5 is left out: it has no samples".to_owned(),
     ];
@@ -151,7 +172,7 @@ fn tracks_that_cannot_be_streamed_are_left_out_with_a_note() {
 fn a_file_without_moov_or_samples_says_so() {
     let bytes = whole_file(&both(), Layout::MoovLast);
     let crashed = &bytes[..find(&bytes, b"moov", 0)];
-    let wanted = "the recording was not finished: it has no moov box (mdat at byte 24 is not indexed)";
+    let wanted = "the index (moov) is missing: the recorder did not finish the file (mdat at byte 24 cannot be read)";
     assert_eq!(open(crashed).unwrap_err().to_string(), wanted);
     assert_eq!(open(&crashed[..500]).unwrap_err().to_string(), wanted, "cut off within mdat");
     let mut broken = bytes.clone();
@@ -410,6 +431,120 @@ fn sound_entries_of_all_versions_tell_their_coding() {
         let track = TestTrack { stsd: stsd(&[entry]), ..audio(1, 5) };
         let movie = open(&whole_file(&[track], Layout::MoovFirst)).unwrap();
         assert_eq!(movie.tracks()[0].codec, codec);
+    }
+}
+
+/// The codec of a track with this sample entry, or why there is none.
+fn codec_of(entry: Vec<u8>, first_sample: &[u8]) -> Result<Codec, String> {
+    let mut track = TestTrack { stsd: stsd(&[entry]), ..audio(1, 3) };
+    track.samples[0].data = first_sample.to_vec();
+    open(&whole_file(&[track], Layout::MoovFirst))
+        .map(|movie| movie.tracks()[0].codec.clone())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn sample_entries_of_every_coding_tell_what_it_is() {
+    let size = Some((640, 360));
+    let visual = |kind: &[u8; 4], boxes: &[&[u8]]| {
+        let mut entry = visual_entry(kind, boxes);
+        entry[8 + 24..8 + 28].copy_from_slice(&[2, 128, 1, 104]);
+        entry
+    };
+    let sound = |kind: &[u8; 4], boxes: &[&[u8]]| sound_entry(kind, 2, 16, 44_100, boxes);
+    let vpcc = full(b"vpcC", 1, 0, &[&[2, 31, 0xa2, 1, 1, 1, 0, 0]]);
+    let av1c = atom(b"av1C", &[&[0x81, 0x05, 0x0c, 0]]);
+    let mut stream_info = [&[0x10, 0, 0x10, 0][..], &[0; 6], &[0x0b, 0xb8, 0x00, 0xf0]].concat();
+    stream_info.resize(34, 0);
+    let dfla = full(b"dfLa", 0, 0, &[&[0x80, 0, 0, 34], &stream_info]);
+    let mpeg_audio = |layer| Codec::MpegAudio(MpegAudioConfig { layer, sample_rate: 44_100, channels: 2 });
+    let mpeg_video = |is_mpeg2| Codec::MpegVideo(MpegVideoConfig { is_mpeg2, size, headers: Vec::new() });
+    let ac3 = Ac3Config { sample_rate: 44_100, channels: 2 };
+    let dv = DvConfig { encode: "SD-VCR/625-50", frame_len: 144_000, size: (720, 576) };
+    let jpeg = JpegConfig { size, ..JpegConfig::default() };
+    let mpeg4 = Mpeg4VisualConfig { profile_level: 1, size, ..Mpeg4VisualConfig::default() };
+    let onvif = b"\0http://www.onvif.org/ver10/schema\0\0";
+    let metadata = MetadataConfig { encoding: "vnd.onvif.metadata".into() };
+    for (entry, codec) in [
+        (visual(b"av01", &[&av1c]), Codec::Av1(Av1Config { level_idx: 5, size, ..Av1Config::default() })),
+        (visual(b"vp08", &[]), Codec::Vp8(VpxConfig { size, profile: None })),
+        (visual(b"vp09", &[&vpcc]), Codec::Vp9(VpxConfig { size, profile: Some(2) })),
+        (visual(b"mp4v", &[&esds(0x20)]), Codec::Mpeg4Visual(mpeg4)),
+        (visual(b"mp4v", &[&esds(0x61)]), mpeg_video(true)),
+        (visual(b"mp4v", &[&esds(0x6a)]), mpeg_video(false)),
+        (visual(b"mp4v", &[&esds(0x6c)]), Codec::Jpeg(jpeg)),
+        (visual(b"xdv7", &[]), mpeg_video(true)),
+        (visual(b"hdv3", &[]), mpeg_video(true)),
+        (visual(b"m1v1", &[]), mpeg_video(false)),
+        (visual(b"mjpa", &[]), Codec::Jpeg(jpeg)),
+        (visual(b"s263", &[]), Codec::H263(H263Config { size })),
+        (visual(b"dvcp", &[]), Codec::Dv(dv)),
+        (sound(b"mp4a", &[&esds(0x6b)]), mpeg_audio(3)),
+        (sound(b".mp3", &[]), mpeg_audio(3)),
+        (sound(b"mp4a", &[&esds(0xa5)]), Codec::Ac3(ac3)),
+        (sound(b"ac-3", &[]), Codec::Ac3(ac3)),
+        (sound(b"ec-3", &[]), Codec::Eac3(ac3)),
+        (sound(b"samr", &[]), Codec::Amr(AmrConfig { is_wideband: false, channels: 1 })),
+        (sound(b"sawb", &[]), Codec::Amr(AmrConfig { is_wideband: true, channels: 1 })),
+        (sound(b"fLaC", &[&dfla]), Codec::Flac(FlacConfig::new(&stream_info).unwrap())),
+        (atom(b"tx3g", &[&[0; 38]]), Codec::Text(TextConfig::default())),
+        (atom(b"wvtt", &[&[0; 8]]), Codec::Text(TextConfig::default())),
+        (atom(b"metx", &[&[0; 8], onvif]), Codec::Metadata(metadata)),
+    ] {
+        assert_eq!(codec_of(entry.clone(), &[0; 20]), Ok(codec), "{}", entry[4..8].escape_ascii());
+    }
+    for (entry, why) in [
+        (visual(b"mp4v", &[&esds(0xa3)]), "VC-1 (mp4v) is not supported"),
+        (visual(b"encv", &[]), "encrypted video (encv) is not supported"),
+        (sound(b"alac", &[]), "Apple Lossless (alac) is not supported"),
+        (sound(b"ima4", &[]), "IMA ADPCM in QuickTime's blocks (ima4) is not supported"),
+        (sound(b"mp4a", &[&esds(0xdd)]), "Vorbis without its headers (mp4a) is not supported"),
+        (atom(b"mett", &[&[0; 8], b"\0text/plain\0"]), "metadata of text/plain (mett) is not supported"),
+    ] {
+        assert_eq!(codec_of(entry, &[0; 20]), Err(format!("no track can be streamed: track 1 is left out: {why}")));
+    }
+}
+
+#[test]
+fn the_first_sample_tells_what_the_entry_gets_wrong() {
+    let layer_2 = [0xff, 0xfd, 0x84, 0xc0, 0, 0];
+    let expected = Codec::MpegAudio(MpegAudioConfig { layer: 2, sample_rate: 48_000, channels: 1 });
+    assert_eq!(codec_of(sound_entry(b".mp3", 2, 16, 44_100, &[]), &layer_2), Ok(expected));
+}
+
+#[test]
+fn text_is_without_markup_and_seeking_goes_by_the_video() {
+    let mut text = TestTrack { stsd: stsd(&[atom(b"tx3g", &[&[0; 38]])]), timescale: 1000, ..audio(1, 3) };
+    for (sample, data) in text.samples.iter_mut().zip([&b"\0\x02hi"[..], b"\0\0", b"\0\x03bye\0\0\0\x08styl"]) {
+        (sample.data, sample.duration) = (data.to_vec(), 300);
+    }
+    let bytes = whole_file(&[text, video(2, 30)], Layout::MoovFirst);
+    let got = read_all(&bytes);
+    let texts: Vec<_> = got.iter().filter(|got| got.track == 0).map(|got| got.data.clone()).collect();
+    assert_eq!(texts, [b"hi".to_vec(), Vec::new(), b"bye".to_vec()]);
+    let mut reader = reader(&bytes);
+    assert_eq!(reader.seek(at(0.5), SeekTo::SyncAtOrBefore).unwrap(), at(0.4), "the key frame, not the text at 0.3");
+}
+
+#[test]
+fn an_enabled_track_comes_before_those_of_its_kind_that_are_not() {
+    let tracks = [video(1, 10), audio(2, 5), audio(3, 5)];
+    let mut bytes = whole_file(&tracks, Layout::MoovFirst);
+    let tkhd = find(&bytes, b"tkhd", 1);
+    patch(&mut bytes, tkhd + 8, &words(&[0]));
+    let movie = open(&bytes).unwrap();
+    assert_eq!(movie.streams.iter().map(|stream| stream.id).collect::<Vec<_>>(), [1, 3, 2]);
+}
+
+#[test]
+fn a_matrix_that_turns_the_pictures_is_noted() {
+    for (matrix, degrees) in [([0, 1, -1, 0], 90), ([-1, 0, 0, -1], 180), ([0, -1, 1, 0], 270)] {
+        let mut bytes = whole_file(&[video(1, 10)], Layout::MoovFirst);
+        let matrix_at = find(&bytes, b"tkhd", 0) + 8 + 40;
+        let [a, b, c, d] = matrix.map(|value: i32| (value << 16) as u32);
+        patch(&mut bytes, matrix_at, &words(&[a, b, 0, c, d, 0, 0, 0, 1 << 30]));
+        let expected = format!("track 1: its pictures are to be turned by {degrees} degrees, which RTSP cannot tell");
+        assert_eq!(notes(&open(&bytes).unwrap()), [expected]);
     }
 }
 

@@ -139,6 +139,20 @@ fn adpcm_comes_in_its_blocks_and_the_last_may_be_short() {
 }
 
 #[test]
+fn frames_inside_are_cut_by_their_own_headers_up_to_the_end_of_the_chunk() {
+    // Layer III, 128 kbit/s, 44.1 kHz, mono: 417 bytes.
+    let frame = |fill: u8| [&[0xFF, 0xFB, 0x90, 0xC4][..], &[fill; 413]].concat();
+    let data = [frame(0), frame(1), frame(2)].concat();
+    let chunks =
+        [chunk(b"fmt ", &format(0x55, 1, 44_100, 1, 0, &[])), chunk(b"data", &data), chunk(b"LIST", &frame(3))];
+    let recording = opened(&riff(b"RIFF", &chunks));
+    assert_eq!(recording.tracks()[0].codec.name(), "MP3");
+    let samples = samples_of(&recording);
+    assert_eq!(samples.iter().map(|sample| sample.data[4]).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(samples[2].pts.to_ticks(44_100), 2 * 1152);
+}
+
+#[test]
 fn what_cannot_be_played_says_why() {
     let fmt = |body: &[u8]| chunk(b"fmt ", body);
     let data = chunk(b"data", &sound(12));

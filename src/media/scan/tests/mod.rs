@@ -1,4 +1,5 @@
 mod fake;
+mod raw;
 
 use std::sync::Arc;
 

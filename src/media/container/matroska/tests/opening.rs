@@ -1,7 +1,10 @@
 //! What opening a file tells.
 
 use super::*;
-use crate::media::codec::{AacConfig, Codec, G711Config, H264Config, OpusConfig, PcmConfig, PcmFormat};
+use crate::media::codec::{
+    AacConfig, Ac3Config, Av1Config, Codec, FlacConfig, G711Config, H264Config, JpegConfig, Mpeg4VisualConfig,
+    MpegAudioConfig, MpegVideoConfig, OpusConfig, PcmConfig, PcmFormat, TextConfig, VpxConfig,
+};
 
 fn first_cluster() -> Vec<u8> {
     cluster(0, [simple_block(1, 0, 0x80, picture(1))])
@@ -67,6 +70,10 @@ fn audio_element(rate: f64, channels: u64, bits: u64) -> Vec<u8> {
     master(id::AUDIO, [float(id::SAMPLING_FREQUENCY, rate), uint(id::CHANNELS, channels), uint(id::BIT_DEPTH, bits)])
 }
 
+fn video_element(width: u64, height: u64) -> Vec<u8> {
+    master(id::VIDEO, [uint(id::PIXEL_WIDTH, width), uint(id::PIXEL_HEIGHT, height)])
+}
+
 fn private(data: impl AsRef<[u8]>) -> Vec<u8> {
     element(id::CODEC_PRIVATE, data)
 }
@@ -82,7 +89,26 @@ fn codec_ids_become_codecs() {
     let delay = || uint(id::CODEC_DELAY, 6_500_000);
     let bitmap_info = [&[0; 16][..], b"H264", &[0; 20], &avcc()].concat();
     let annex_b = [&[0, 0, 0, 1][..], &SPS, &[0, 0, 1], &PPS].concat();
-    let extensible = |sub_format: u8| [&wave_format(0xFFFE, 2, 48_000, 24)[..], &[0; 6], &[sub_format, 0]].concat();
+    let guid = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+    let extensible = |sub_format: u8| {
+        let plain = wave_format(0xFFFE, 2, 48_000, 24);
+        [&plain[..16], &[22, 0], &[0; 6], &[sub_format, 0], &guid].concat()
+    };
+    let size = Some((640, 360));
+    let av1 = Av1Config { level_idx: 5, size, ..Av1Config::default() };
+    // 352 by 288, 25 a second; a sequence extension of the main profile.
+    let mpeg2 = [0, 0, 1, 0xB3, 0x16, 0x01, 0x20, 0x13, 0xFF, 0xFF, 0xE0, 0x18, 0, 0, 1, 0xB5, 0x14, 0x8A, 0, 1, 0, 0];
+    let mpeg_video = |is_mpeg2: bool, (width, height): (u32, u32)| {
+        Codec::MpegVideo(MpegVideoConfig { is_mpeg2, size: Some((width, height)), headers: mpeg2.to_vec() })
+    };
+    let mpeg4 = Mpeg4VisualConfig { profile_level: 1, size, ..Mpeg4VisualConfig::default() };
+    let mp3 = MpegAudioConfig { layer: 3, sample_rate: 44_100, channels: 2 };
+    let ac3 = Ac3Config { sample_rate: 24_000, channels: 6 };
+    // Blocks of 4096, 48 kHz, mono, 16 bits.
+    let mut stream_info = [&[0x10, 0, 0x10, 0][..], &[0; 6], &[0x0B, 0xB8, 0x00, 0xF0]].concat();
+    stream_info.resize(34, 0);
+    let flac = [b"fLaC\x80\0\0\x22", &stream_info[..]].concat();
+    let text = |language: &str| Codec::Text(TextConfig { language: Some(language.to_owned()) });
     let aac = |bytes: &[u8]| Codec::Aac(AacConfig::parse(bytes, 0).unwrap());
     let rows = [
         (codec("V_MPEG4/ISO/AVC", [private(avcc())]), Ok(h264.clone())),
@@ -101,6 +127,25 @@ fn codec_ids_become_codecs() {
         (codec("A_MS/ACM", [private(wave_format(7, 1, 8000, 8))]), Ok(Codec::Pcmu(g711))),
         (codec("A_MS/ACM", [private(wave_format(1, 2, 16_000, 16))]), Ok(pcm(PcmFormat::S16Le, 16_000, 2))),
         (codec("A_MS/ACM", [private(extensible(1))]), Ok(pcm(PcmFormat::S24Le, 48_000, 2))),
+        (codec("V_VP8", [video_element(640, 360)]), Ok(Codec::Vp8(VpxConfig { size, profile: None }))),
+        (
+            codec("V_VP9", [private([1, 1, 2]), video_element(640, 360)]),
+            Ok(Codec::Vp9(VpxConfig { size, profile: Some(2) })),
+        ),
+        (codec("V_AV1", [private([0x81, 0x05, 0, 0]), video_element(640, 360)]), Ok(Codec::Av1(av1))),
+        (codec("V_MPEG2", [private(mpeg2)]), Ok(mpeg_video(true, (352, 288)))),
+        (
+            codec("V_MPEG1", [video_element(640, 360)]),
+            Ok(Codec::MpegVideo(MpegVideoConfig { size, ..Default::default() })),
+        ),
+        (codec("V_MJPEG", [video_element(640, 360)]), Ok(Codec::Jpeg(JpegConfig { size, ..Default::default() }))),
+        (codec("V_MPEG4/ISO/ASP", [video_element(640, 360)]), Ok(Codec::Mpeg4Visual(mpeg4))),
+        (codec("A_MPEG/L3", [audio_element(44_100.0, 2, 0)]), Ok(Codec::MpegAudio(mp3))),
+        (codec("A_AC3/BSID9", [audio_element(24_000.0, 6, 0)]), Ok(Codec::Ac3(ac3))),
+        (codec("A_EAC3", [audio_element(24_000.0, 6, 0)]), Ok(Codec::Eac3(ac3))),
+        (codec("A_FLAC", [private(flac)]), Ok(Codec::Flac(FlacConfig::new(&stream_info).unwrap()))),
+        (codec("S_TEXT/UTF8", [element(id::LANGUAGE, "ger")]), Ok(text("ger"))),
+        (codec("S_TEXT/ASS", [element(id::LANGUAGE, "ger"), element(id::LANGUAGE_BCP47, "de-AT")]), Ok(text("de-AT"))),
     ];
     for (index, (found, expected)) in rows.into_iter().enumerate() {
         assert_eq!(found, expected, "row {index}");
@@ -115,11 +160,12 @@ fn what_cannot_be_streamed_is_left_out_by_name() {
     };
     let encrypted = master(id::CONTENT_ENCODINGS, [master(id::CONTENT_ENCODING, [uint(id::CONTENT_ENCODING_TYPE, 1)])]);
     let rows = [
-        (codec("V_VP9", []), "V_VP9 is not streamed"),
-        (codec("S_TEXT/UTF8", []), "S_TEXT/UTF8 is a subtitle codec"),
+        (codec("V_PRORES", []), "Apple ProRes is not streamed"),
+        (codec("A_DTS/EXPRESS", []), "DTS is not streamed"),
+        (codec("S_HDMV/PGS", []), "S_HDMV/PGS is not streamed"),
         (codec("V_MPEG4/ISO/AVC", [private(avcc()), compressed(0)]), "it is compressed with zlib"),
         (codec("V_MPEG4/ISO/AVC", [private(avcc()), encrypted]), "it is encrypted"),
-        (codec("A_PCM/FLOAT/IEEE", [audio_element(48_000.0, 1, 64)]), "floats of 64 bits are not streamed"),
+        (codec("A_PCM/FLOAT/IEEE", [audio_element(48_000.0, 1, 16)]), "floats of 16 bits are not streamed"),
         (codec("A_PCM/INT/LIT", [audio_element(f64::NAN, 1, 16)]), "its rate is NaN Hz"),
         (codec("A_PCM/INT/LIT", [audio_element(8000.0, 0, 16)]), "it has 0 channels"),
         (codec("A_OPUS", [private("OpusTags")]), "its OpusHead is malformed"),
@@ -132,7 +178,10 @@ fn what_cannot_be_streamed_is_left_out_by_name() {
     let notes: Vec<String> = opened(&bytes).notes().iter().map(|note| note.text.clone()).collect();
     assert_eq!(
         notes,
-        ["track 7 is left out: A_FLAC is not streamed", "track 1 is left out: its number is taken by an earlier track"]
+        [
+            "track 7 is left out: its STREAMINFO is malformed",
+            "track 1 is left out: its number is taken by an earlier track"
+        ]
     );
 }
 
@@ -223,4 +272,43 @@ fn what_is_no_matroska_file_is_refused_with_the_reason() {
     for (bytes, expected) in rows {
         assert_eq!(open(&bytes).err().map(|error| error.to_string()).as_deref(), Some(expected));
     }
+}
+
+#[test]
+fn the_default_of_each_kind_comes_first_and_a_turned_picture_is_noted() {
+    let audio = |number: u64, flags: Vec<u8>| track(number, "A_PCM/INT/LIT", [audio_element(8000.0, 1, 16), flags]);
+    let roll = master(id::VIDEO, [master(id::PROJECTION, [float(id::PROJECTION_POSE_ROLL, 90.0)])]);
+    let video = track(1, "V_MPEG4/ISO/AVC", [private(avcc()), roll]);
+    let not_default = || uint(id::FLAG_DEFAULT, 0);
+    let disabled = uint(id::FLAG_ENABLED, 0);
+    let entries = [audio(2, not_default()), video, audio(3, disabled), audio(4, Vec::new()), audio(5, not_default())];
+    let blocks = [5, 4, 3, 2].map(|number| simple_block(number, 0, 0, [number; 2]));
+    let bytes = file([tracks(entries), cluster(0, [simple_block(1, 0, 0x80, picture(1)), blocks.concat()])]);
+    let recording = opened(&bytes);
+    let kinds: Vec<String> = recording.tracks().iter().map(|track| track.kind().to_string()).collect();
+    assert_eq!(kinds, ["audio", "audio", "video", "audio", "audio"]);
+    let mut lines = read(&bytes);
+    lines.sort();
+    assert_eq!(lines, ["0 0/0* 0404", "1 0/0* 0202", "2 0/0* 000000026501", "3 0/0* 0303", "4 0/0* 0505"]);
+    let note = recording.notes()[0].to_string();
+    assert!(
+        note.starts_with("track 1: its pictures are to be turned by 270 degrees, which RTSP cannot tell"),
+        "{note}"
+    );
+}
+
+#[test]
+fn subtitles_come_without_their_markup() {
+    let text = |codec_id: &str, cue: &[u8]| {
+        let bytes = file([tracks([track(1, codec_id, [])]), cluster(0, [simple_block(1, 40, 0x80, cue)])]);
+        let mut reader = opened(&bytes).reader().unwrap();
+        let mut sample = Sample::default();
+        assert!(matches!(reader.next(&mut sample), Ok(Next::Sample)));
+        assert_eq!(sample.pts, MediaTime::from_millis(40));
+        String::from_utf8(sample.data).unwrap()
+    };
+    assert_eq!(text("S_TEXT/UTF8", b"<b>Hello</b>\r\nyou"), "Hello\nyou");
+    assert_eq!(text("S_TEXT/WEBVTT", b"<v Ann>a &lt; b"), "a < b");
+    assert_eq!(text("D_WEBVTT/SUBTITLES", b"id\nline:0\n<i>one</i>\ntwo"), "one\ntwo");
+    assert_eq!(text("S_TEXT/ASS", b"0,0,Default,,0,0,0,,{\\i1}one\\Ntwo"), "one\ntwo");
 }

@@ -18,9 +18,8 @@ pub struct TableCursor {
     chunks: RunCursor,
     offsets: Window,
     sizes: Window,
-    syncs: Window,
-    /// The next entry of `stss`, and its sample; `None` until it is looked for.
-    next_sync: Option<(u32, u64)>,
+    syncs: SyncCursor,
+    partial_syncs: SyncCursor,
     /// The chunk of the sample before, and where that sample ends.
     behind: Option<(u64, u64)>,
 }
@@ -36,8 +35,8 @@ impl TableCursor {
             chunks: RunCursor::new(source),
             offsets: Window::new(source.clone(), WINDOW_LEN),
             sizes: Window::new(source.clone(), WINDOW_LEN),
-            syncs: Window::new(source.clone(), WINDOW_LEN / 4),
-            next_sync: None,
+            syncs: SyncCursor::new(source),
+            partial_syncs: SyncCursor::new(source),
             behind: None,
         }
     }
@@ -48,7 +47,8 @@ impl TableCursor {
         self.times.forget();
         self.compositions.forget();
         self.chunks.forget();
-        self.next_sync = None;
+        self.syncs.next = None;
+        self.partial_syncs.next = None;
         self.behind = None;
     }
 
@@ -128,21 +128,44 @@ impl TableCursor {
 
     fn is_sync(&mut self, table: &SampleTable, sample: u64) -> Result<bool, Error> {
         let Some(syncs) = table.syncs else { return Ok(true) };
-        if syncs.count == 0 {
-            return Ok(sample == 0);
+        if syncs.count == 0 && sample == 0 {
+            return Ok(true);
         }
-        let (mut entry, mut named) = match self.next_sync {
+        let is_partial = self.partial_syncs.names(table, table.partial_syncs, sample)?;
+        Ok(self.syncs.names(table, syncs, sample)? || is_partial)
+    }
+}
+
+/// A place in `stss` or `stps`.
+#[derive(Debug)]
+struct SyncCursor {
+    window: Window,
+    /// The next entry, and its sample; `None` until it is looked for.
+    next: Option<(u32, u64)>,
+}
+
+impl SyncCursor {
+    fn new(source: &Source) -> Self {
+        Self { window: Window::new(source.clone(), WINDOW_LEN / 4), next: None }
+    }
+
+    /// Whether an entry of `syncs` names `sample`, which is none before that of the last call.
+    fn names(&mut self, table: &SampleTable, syncs: Entries, sample: u64) -> Result<bool, Error> {
+        if syncs.count == 0 {
+            return Ok(false);
+        }
+        let (mut entry, mut named) = match self.next {
             Some(next) => next,
             None => {
-                let entry = table.syncs_up_to(&mut self.syncs, syncs, sample)?.saturating_sub(1);
-                (entry, table.sync_sample(&mut self.syncs, syncs, entry)?)
+                let entry = table.syncs_up_to(&mut self.window, syncs, sample)?.saturating_sub(1);
+                (entry, table.sync_sample(&mut self.window, syncs, entry)?)
             }
         };
         while named < sample && entry + 1 < syncs.count {
             entry += 1;
-            named = table.sync_sample(&mut self.syncs, syncs, entry)?;
+            named = table.sync_sample(&mut self.window, syncs, entry)?;
         }
-        self.next_sync = Some((entry, named));
+        self.next = Some((entry, named));
         Ok(named == sample)
     }
 }

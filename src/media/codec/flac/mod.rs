@@ -1,4 +1,13 @@
-//! FLAC (RFC 9639): the STREAMINFO block (section 8.2), frame headers (section 9.1), and the two checksums.
+//! FLAC (RFC 9639): the STREAMINFO block (section 8.2), frame headers (section 9.1), and the two checksums. Decoding
+//! frames is in `decode`.
+
+mod decode;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use decode::{Decoded, Decoder};
 
 /// What is to be known of a FLAC track. A sample is one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +36,14 @@ impl FlacConfig {
         let bits_per_sample = ((info[12] & 1) << 4 | info[13] >> 4) + 1;
         let is_sound = sample_rate > 0 && bits_per_sample >= 4;
         is_sound.then(|| Self { stream_info: info.to_vec(), sample_rate, channels, bits_per_sample })
+    }
+
+    /// From metadata blocks with their headers, STREAMINFO first, behind a `fLaC` or not: the CodecPrivate of Matroska,
+    /// and what follows version and flags in the `dfLa` box of MP4.
+    pub fn from_blocks(blocks: &[u8]) -> Option<Self> {
+        let blocks = blocks.strip_prefix(b"fLaC").unwrap_or(blocks);
+        let (header, info) = blocks.split_first_chunk::<4>()?;
+        (header[0] & 0x7f == 0).then(|| Self::new(info))?
     }
 
     /// The most samples of a channel in a frame, at least 1.
@@ -117,7 +134,7 @@ impl FrameHeader {
         (fits && is_whole).then_some(Self { len: len + 1, block_size, sample_rate, channels, bits_per_sample, number })
     }
 
-    /// Samples of a channel before the frame.
+    /// Samples of a channel before the frame, less than 2^52.
     pub fn first_sample(&self, config: &FlacConfig) -> u64 {
         match self.number {
             Number::Sample(number) => number,
