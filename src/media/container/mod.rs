@@ -14,7 +14,6 @@ mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
 mod mpeg_ps;
-mod mpeg_ts;
 pub mod mpeg_ts;
 mod mpeg_video_es;
 mod obu;
