@@ -73,6 +73,15 @@ impl File {
         self.args.join(" ")
     }
 
+    /// For what ffmpeg does not write: the suffix of its pictures alone, and what the recorder calls their codec.
+    pub fn recorder(&self) -> Option<(&'static str, u8)> {
+        match (self.container, self.holds) {
+            ("Dahua DAV", ["H.264", ..]) => Some(("264", 8)),
+            ("Dahua DAV", ["H.265", ..]) => Some(("265", 12)),
+            _ => None,
+        }
+    }
+
     /// What ffmpeg must be told of a file that tells nothing itself.
     pub fn input_options(&self) -> &'static [&'static str] {
         match self.container {
@@ -143,6 +152,9 @@ pub const FILES: &[File] = &[
     file("mpeg2_mp2.avi", "AVI", &["MPEG-2 video", "MP2"], Nothing, &[PICTURE, TONE, MPEG2_NO_B, MP2]),
     file("ima.avi", "AVI", &["IMA ADPCM"], Bytes, &[TONE_8K, "-c:a adpcm_ima_wav"]),
     file("mulaw.avi", "AVI", &["G.711 mu-law"], Bytes, &[TONE_8K, "-c:a pcm_mulaw"]),
+    // Dahua's recorders.
+    file("h264.dav", "Dahua DAV", &["H.264", "G.711 A-law"], Nothing, &[PICTURE, TONE_8K, "-map 0:v", H264_NO_B]),
+    file("h265.dav", "Dahua DAV", &["H.265", "G.711 A-law"], Nothing, &[PICTURE, TONE_8K, "-map 0:v", H265_NO_B]),
     // Flash.
     file("h264_aac.flv", "FLV", &["H.264", "AAC"], Packets, &[PICTURE, TONE, H264, AAC]),
     file("mp3.flv", "FLV", &["MP3"], Packets, &[TONE, "-ar 44100", MP3]),

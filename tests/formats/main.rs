@@ -9,6 +9,7 @@ mod client;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod dav;
 mod files;
 mod growing;
 mod probed;
@@ -255,9 +256,14 @@ fn made(file: &File) -> Result<PathBuf, String> {
     // Tests run side by side, and each may be the first.
     let number = std::process::id() as usize ^ std::ptr::from_ref(&line).addr();
     let new = folder.join(format!(".new{number}.{}", file.name));
-    let mut command = std::process::Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error", "-y"]).args(line.split_whitespace()).arg(&new);
-    run(&mut command, LIMIT).expect_success(&format!("making {}", file.name))?;
+    match file.recorder() {
+        Some(recorder) => dav::make(&line, recorder, &new)?,
+        None => {
+            let mut command = std::process::Command::new("ffmpeg");
+            command.args(["-nostdin", "-v", "error", "-y"]).args(line.split_whitespace()).arg(&new);
+            run(&mut command, LIMIT).expect_success(&format!("making {}", file.name))?;
+        }
+    }
     fs::rename(&new, &target)
         .and_then(|()| fs::write(&made_by, line))
         .map_err(|error| format!("{target:?}: {error}"))?;
