@@ -27,6 +27,8 @@ mod walker;
 
 use std::sync::Arc;
 
+pub(super) use pictures::is_bidirectional;
+
 use index::Places;
 use reader::AviReader;
 use stream::Stream;

@@ -123,6 +123,17 @@ fn first_picture(head: &[u8], length_size: usize, mut push: impl FnMut(&[u8]) ->
     })
 }
 
+/// Whether a picture of MPEG-4 part 2 or MPEG video comes directly behind the one that it is displayed before; `None`
+/// where `head`, the start of it, does not tell.
+pub fn is_bidirectional(codec: &Codec, head: &[u8]) -> Option<bool> {
+    let (_, is_bidirectional) = match codec {
+        Codec::Mpeg4Visual(_) => vop(head)?,
+        Codec::MpegVideo(_) => mpeg_picture(head)?,
+        _ => return None,
+    };
+    Some(is_bidirectional)
+}
+
 /// Whether a VOP is intra and whether it is bidirectional.
 fn vop(head: &[u8]) -> Option<(bool, bool)> {
     let at = unit(head, mpeg4_visual::VOP)?;

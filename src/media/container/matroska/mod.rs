@@ -6,6 +6,7 @@
 //! - `cues.rs`, `index.rs`: from a time to a Cluster
 //! - `walker.rs`, `block.rs`: from Cluster to block to frame, and over damage
 //! - `timeline.rs`: from blocks to frames with times; parameter sets and duration from the frames themselves
+//! - `decode_order.rs`: tracks with times of decoding instead
 //! - `reader.rs`, `seek.rs`: one viewer's cursor
 //!
 //! Undone: header stripping. Tracks that are compressed otherwise or encrypted are left out, as are subtitles that are
@@ -14,6 +15,7 @@
 mod block;
 mod codecs;
 mod cues;
+mod decode_order;
 mod ebml;
 mod index;
 mod reader;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Matroska;
+use super::decode_order::{self, Held};
 use super::segment::Segment;
 use super::timeline::{self, Frame, SAMPLE_LEN_MAX};
 use super::tracks::{Framing, Stream};
@@ -46,6 +47,8 @@ pub(super) struct Lane {
     /// From which frame on.
     pub(super) from: From,
     queue: VecDeque<Frame>,
+    /// Of a track that is stamped by decoding and reordered: what is not in the queue yet.
+    held: Option<Held>,
     last_dts: MediaTime,
 }
 
@@ -71,10 +74,9 @@ pub(super) enum Barrier {
 
 impl MatroskaReader {
     pub(super) fn new(recording: Arc<Matroska>) -> Self {
-        let lane = |_| Lane { wanted: true, from: From::Anywhere, queue: VecDeque::new(), last_dts: MediaTime::MIN };
         Self {
             walker: Walker::new(&recording.segment),
-            lanes: recording.segment.streams.iter().map(lane).collect(),
+            lanes: recording.segment.streams.iter().map(|stream| Lane::new(stream, true)).collect(),
             recording,
             barrier: None,
             incoming: VecDeque::new(),
@@ -85,9 +87,8 @@ impl MatroskaReader {
     pub(super) fn restart(&mut self, cluster: u64) {
         self.walker.go_to(cluster);
         self.barrier = None;
-        for lane in &mut self.lanes {
-            *lane =
-                Lane { wanted: lane.wanted, from: From::Anywhere, queue: VecDeque::new(), last_dts: MediaTime::MIN };
+        for (lane, stream) in self.lanes.iter_mut().zip(&self.recording.segment.streams) {
+            *lane = Lane::new(stream, lane.wanted);
         }
     }
 
@@ -114,9 +115,16 @@ impl MatroskaReader {
                     let lane = &mut self.lanes[block.stream];
                     for frame in self.incoming.drain(..) {
                         if lane.admits(&frame) {
-                            lane.queue.push_back(frame);
+                            lane.push(segment, frame)?;
                         }
                     }
+                }
+            }
+        }
+        if self.barrier.is_some() {
+            for (lane, stream) in self.lanes.iter_mut().zip(&segment.streams) {
+                if let Some(held) = &mut lane.held {
+                    held.finish(stream, &mut lane.queue);
                 }
             }
         }
@@ -189,6 +197,21 @@ fn is_filled(lanes: &[Lane], segment: &Segment) -> bool {
 }
 
 impl Lane {
+    fn new(stream: &Stream, wanted: bool) -> Self {
+        let held = decode_order::is_reordered(stream).then(Held::default);
+        Self { wanted, from: From::Anywhere, queue: VecDeque::new(), held, last_dts: MediaTime::MIN }
+    }
+
+    fn push(&mut self, segment: &Segment, frame: Frame) -> Result<(), Error> {
+        match &mut self.held {
+            Some(held) => held.push(segment, frame, &mut self.queue),
+            None => {
+                self.queue.push_back(frame);
+                Ok(())
+            }
+        }
+    }
+
     /// Whether `frame` lies behind the place that was sought.
     fn admits(&mut self, frame: &Frame) -> bool {
         let admitted = match self.from {

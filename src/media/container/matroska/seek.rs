@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::decode_order;
 use super::reader::{From, MatroskaReader};
 use super::segment::Segment;
 use super::timeline::{self, Frame};
@@ -22,7 +23,7 @@ impl MatroskaReader {
     /// See [`crate::media::Reader::seek`].
     pub(super) fn seek_to(&mut self, to: MediaTime, how: SeekTo) -> Result<MediaTime, Error> {
         let found = match self.lead() {
-            Some(lead) if to > MediaTime::ZERO => self.find(lead, to, how)?,
+            Some(lead) if to > MediaTime::ZERO => self.find_shown(lead, to, how)?,
             _ => None,
         };
         match found {
@@ -42,7 +43,28 @@ impl MatroskaReader {
         wanted.clone().find(|track| streams[*track].is_video()).or_else(|| wanted.next())
     }
 
-    /// The frame to land on; `None` if `to` lies before the first.
+    /// The frame to land on, with the time when it is displayed; `None` if `to` lies before the first.
+    fn find_shown(&self, lead: usize, to: MediaTime, how: SeekTo) -> Result<Option<Frame>, Error> {
+        let segment = &self.recording.segment;
+        let mut found = self.find(lead, to, how)?;
+        if !decode_order::is_reordered(&segment.streams[lead]) {
+            return Ok(found);
+        }
+        // What is decoded before `to` may be displayed behind it; then it is the key frame before.
+        for _ in 0..2 {
+            let Some(frame) = found else { break };
+            let cluster = self.recording.index.locate(segment, segment.ticks(frame.pts), frame.at)?;
+            let cluster = cluster.map_or(segment.first_cluster, |cluster| cluster.at);
+            let pts = decode_order::shown_at(segment, cluster, &frame)?;
+            if pts <= to || how == SeekTo::SyncAtOrAfter {
+                return Ok(Some(Frame { pts, ..frame }));
+            }
+            found = self.find(lead, frame.pts - segment.time(1), how)?;
+        }
+        Ok(None)
+    }
+
+    /// The frame to land on by its timestamp; `None` if `to` lies before the first.
     fn find(&self, lead: usize, to: MediaTime, how: SeekTo) -> Result<Option<Frame>, Error> {
         let segment = &self.recording.segment;
         let locate = |time, below| self.recording.index.locate(segment, segment.ticks(time), below);

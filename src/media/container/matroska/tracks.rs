@@ -26,6 +26,8 @@ pub struct Stream {
     pub codec: Codec,
     /// How a frame is made up.
     pub framing: Framing,
+    /// Its timestamps are times of decoding.
+    pub is_stamped_by_decoding: bool,
     /// What the muxer took off the front of every frame.
     pub stripped: Vec<u8>,
     /// It is among those that are played unless somebody chooses others.
@@ -269,6 +271,7 @@ impl<'a> Entry<'a> {
             uid: self.uid,
             codec,
             framing,
+            is_stamped_by_decoding: self.codec_id == codecs::VIDEO_FOR_WINDOWS,
             stripped,
             is_default: self.is_default && self.is_enabled,
             roll: self.roll,

@@ -3,6 +3,8 @@
 mod sound;
 mod video;
 
+pub use video::VIDEO_FOR_WINDOWS;
+
 use super::tracks::{Entry, Framing};
 use crate::media::codec::{Codec, H264Config, H265Config, TextConfig, h264, h265, markup};
 

@@ -13,13 +13,16 @@ use crate::media::container::riff::BitmapInfo;
 /// Of the length prefixes of NAL units, where nothing tells.
 const LENGTH_SIZE_DEFAULT: usize = 4;
 
+/// What AVI has, as Matroska has it.
+pub const VIDEO_FOR_WINDOWS: &str = "V_MS/VFW/FOURCC";
+
 /// As [`super::codec`].
 pub fn codec(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), String> {
     let size = entry.size;
     let codec = match entry.codec_id.as_str() {
         "V_MPEG4/ISO/AVC" => return Ok(h264(private)),
         "V_MPEGH/ISO/HEVC" => return Ok(h265(private)),
-        "V_MS/VFW/FOURCC" => return video_for_windows(entry, private),
+        VIDEO_FOR_WINDOWS => return video_for_windows(entry, private),
         "V_AV1" => {
             let record = av1::parse_av1c(ByteReader::new(private, 0, "av1C")).unwrap_or_default();
             Codec::Av1(Av1Config { size: record.size.or(size), ..record })

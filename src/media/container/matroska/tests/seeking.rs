@@ -165,3 +165,39 @@ fn priming_samples_come_along_and_the_landing_is_not_before_the_start() {
     assert_eq!(seek(&mut *reader, 5, BEFORE), 0);
     assert_eq!(rest(&mut *reader).len(), 2);
 }
+
+#[test]
+fn pictures_that_are_stamped_by_decoding_are_shown_in_their_order_and_seeks_go_by_that() {
+    // Pictures of MPEG-4 part 2, I P B B P I B B P, and sound of 40 ms beside each.
+    let bitmap_info = [&[40, 0, 0, 0][..], &[96, 1, 0, 0, 32, 1, 0, 0, 1, 0, 24, 0], b"XVID", &[0; 20]].concat();
+    let duration = uint(id::DEFAULT_DURATION, 40_000_000);
+    let video = track(1, "V_MS/VFW/FOURCC", [element(id::CODEC_PRIVATE, bitmap_info), duration]);
+    let mut blocks = uint(id::TIMESTAMP, 0);
+    for (number, coding_type) in [0_u8, 1, 2, 2, 1, 0, 2, 2, 1].into_iter().enumerate() {
+        let (time, flags) = (40 * number as i16, if coding_type == 0 { 0x80 } else { 0 });
+        blocks.extend(simple_block(1, time, flags, [0, 0, 1, 0xB6, coding_type << 6, number as u8]));
+        blocks.extend(simple_block(2, time, 0x80, [number as u8; 320]));
+    }
+    let bytes = file([tracks([video, audio()]), element(id::CLUSTER, blocks)]);
+    let mut reader = opened(&bytes).reader().unwrap();
+    reader.select(1, false);
+    let expected = [
+        "0 40/40* 000001b60000",
+        "0 160/80 000001b64001",
+        "0 80/80 000001b68002",
+        "0 120/120 000001b68003",
+        "0 200/200 000001b64004",
+        "0 320/240* 000001b60005",
+        "0 240/240 000001b68006",
+        "0 280/280 000001b68007",
+        "0 360/360 000001b64008",
+    ];
+    assert_eq!(rest(&mut *reader), expected);
+    for (to, how, landed) in [(330, BEFORE, 320), (300, BEFORE, 40), (100, AFTER, 320), (50, BEFORE, 40)] {
+        assert_eq!(seek(&mut *reader, to, how), landed, "to {to} {how:?}");
+        assert_eq!(rest(&mut *reader), expected[if landed == 320 { 5 } else { 0 }..], "to {to} {how:?}");
+    }
+    reader.select(1, true);
+    assert_eq!(seek(&mut *reader, 330, BEFORE), 320);
+    assert_eq!(firsts(&mut *reader), [Some(320), Some(320)]);
+}
