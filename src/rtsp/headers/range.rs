@@ -97,6 +97,9 @@ impl FromStr for Range {
         let range = range.split(';').next().unwrap_or_default();
         let (unit, span) = range.split_once('=').ok_or(RangeError::Malformed)?;
         let unit = unit.trim().to_ascii_lowercase();
+        if unit == "npt" && is_before_start(span.trim()) {
+            return Ok(Self::npt(MediaTime::ZERO, None));
+        }
         let (start, end) = span.split_once('-').ok_or(RangeError::Malformed)?;
         let (start, end) = (start.trim(), end.trim());
         match unit.as_str() {
@@ -185,6 +188,17 @@ fn opaque(start: &str, end: &str) -> Result<(String, Option<String>), RangeError
     Ok((start.to_owned(), (!end.is_empty()).then(|| end.to_owned())))
 }
 
+/// Whether it is a time before the start as FFmpeg writes it, each part with its sign: -1.016 s is `-1.-16-`, -0.016 s
+/// is `0.-16-`. It asks for such when the first sample that it has got is later than the first that is shown.
+fn is_before_start(span: &str) -> bool {
+    let parts = span.strip_suffix('-').and_then(|time| time.split_once(".-"));
+    parts.is_some_and(|(seconds, millis)| {
+        [seconds.strip_prefix('-').unwrap_or(seconds), millis]
+            .iter()
+            .all(|digits| parse_digits::<i64>(digits).is_some())
+    })
+}
+
 fn parse_npt_range(start: &str, end: &str) -> Result<Range, RangeError> {
     let start = match start {
         "" => None,
@@ -262,6 +276,8 @@ mod tests {
             ("npt=10-0:00:20", at(10_000), until(20_000)),
             (" NPT = 10.5 - 20 ", at(10_500), until(20_000)),
             ("npt=5.-6.", at(5000), until(6000)),
+            ("npt=0.-16-", at(0), None), // FFmpeg, for -0.016 s
+            ("npt=-1.-16-", at(0), None),
             ("npt=0.1234567899999-", Some(NptTime::At(MediaTime::from_nanos(123_456_789))), None),
             ("npt=7-;time=19970123T143720Z", at(7000), None),
             ("npt=7-8,npt=20-30", at(7000), until(8000)),
