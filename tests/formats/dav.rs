@@ -46,7 +46,7 @@ pub fn make(line: &str, (suffix, codec): (&str, u8), out: &Path) -> Result<(), S
 fn frame(kind: u8, number: u32, extensions: &[u8], payload: &[u8]) -> Vec<u8> {
     let len = (24 + extensions.len() + payload.len() + 8) as u32;
     let millis = number * 40;
-    let date = 24_u32 << 26 | 5 << 22 | 17 << 17 | 12 << 12 | (millis / 60_000) << 6 | millis / 1000 % 60;
+    let date = 24_u32 << 26 | 5 << 22 | 17 << 17 | 12 << 12 | (millis / 60_000) << 6 | (millis / 1000 % 60);
     [
         &b"DHAV"[..],
         &[kind, 0, 1, 0],
