@@ -215,6 +215,14 @@ mod tests {
         config: Config,
     }
 
+    /// So long that opening it does not show all of it: clips with filler data between them (ITU-T H.264 section
+    /// 7.3.2.7), which is quickly read.
+    fn long_recording() -> Vec<u8> {
+        const FILLER_LEN: usize = 2 << 20;
+        let filler = [&[0, 0, 1, 0x0C][..], &vec![0xFF; FILLER_LEN], &[0x80]].concat();
+        [CLIP, &filler].concat().repeat(40)
+    }
+
     impl Scene {
         /// A folder with a large and a small recording, something that is none, and a cache beside it. All of them have
         /// long been written.
@@ -222,7 +230,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let root = folder.path().join("recordings");
             std::fs::create_dir_all(root.join("yard")).unwrap();
-            std::fs::write(root.join("yard/long.h264"), CLIP.repeat((80 << 20) / CLIP.len())).unwrap();
+            std::fs::write(root.join("yard/long.h264"), long_recording()).unwrap();
             std::fs::write(root.join("short.h264"), CLIP).unwrap();
             std::fs::write(root.join("broken.mp4"), b"nothing").unwrap();
             std::fs::write(root.join("letter.txt"), b"nothing").unwrap();

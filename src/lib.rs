@@ -21,7 +21,9 @@
 //! together.
 //!
 //! Three tables are where the program grows. A container is one file or folder and one line in
-//! [`media::CONTAINERS`]; a payload format one file and one arm in [`rtp::payloader_for`]; an RTSP method one file in
+//! [`media::CONTAINERS`]; one that can only be read forward tells no more than how to read on from a place, and
+//! [`media::scan`] makes seeking, indexes and growth of it; what grows with an index of its own is opened again
+//! ([`media::growing`]). A payload format is one file and one arm in [`rtp::payloader_for`]; an RTSP method one file in
 //! `server/methods` and one arm in its dispatcher.
 //!
 //! # One RTP packet, from file to socket

@@ -21,7 +21,9 @@ pub struct Source {
 
 /// Opens the file whose name is that of a recording with something behind it; `None` where there is none.
 #[derive(Clone)]
-struct Beside(Arc<dyn Fn(&str) -> Option<File> + Send + Sync>);
+struct Beside(Arc<Opener>);
+
+type Opener = dyn Fn(&str) -> Option<File> + Send + Sync;
 
 impl fmt::Debug for Beside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,6 +30,9 @@ const TONE: &str = "-f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=480
 const TONE_8K: &str = "-f lavfi -i sine=frequency=440:beep_factor=4:sample_rate=8000:duration=4";
 
 const H264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 25 -bf 2 -sc_threshold 0";
+const H264_NO_B: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 25 -bf 0 -sc_threshold 0";
+const H265_NO_B: &str =
+    "-c:v libx265 -preset ultrafast -pix_fmt yuv420p -x265-params log-level=none:bframes=0:keyint=25";
 const H265: &str = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p -x265-params log-level=none:bframes=2:keyint=25";
 const MPEG4: &str = "-c:v mpeg4 -g 25 -bf 2 -q:v 5";
 /// AVI tells no presentation times.
@@ -50,6 +53,7 @@ const AC3: &str = "-c:a ac3 -b:a 128k";
 const EAC3: &str = "-c:a eac3 -b:a 128k";
 const VORBIS: &str = "-c:a libvorbis";
 const FLAC: &str = "-c:a flac";
+const CUES: &str = "-f srt -i data:text/plain;base64,MQowMDowMDowMCw1MDAgLS0+IDAwOjAwOjAxLDUwMApIZWxsbwoKMgowMDowMDowMiwwMDAgLS0+IDAwOjAwOjAzLDAwMApXb3JsZAo=";
 const AAC: &str = "-c:a aac -b:a 64k";
 const OPUS: &str = "-c:a libopus -b:a 32k";
 
@@ -104,6 +108,8 @@ pub const FILES: &[File] = &[
     file("h263.3gp", "MP4", &["H.263"], Packets, &[PICTURE, H263]),
     file("vorbis.mp4", "MP4", &["Vorbis"], Packets, &[TONE, VORBIS]),
     file("dv.mov", "MP4", &["DV"], Packets, &[DV]),
+    file("text.mp4", "MP4", &["H.264", "text"], Packets, &[PICTURE, CUES, H264, "-c:s mov_text"]),
+    file("text.mkv", "Matroska", &["H.264", "text"], Packets, &[PICTURE, CUES, H264, "-c:s srt"]),
     file("vp8_vorbis.webm", "Matroska", &["VP8", "Vorbis"], Packets, &[PICTURE, TONE, VP8, VORBIS]),
     file("vp9_flac.mkv", "Matroska", &["VP9", "FLAC"], Packets, &[PICTURE, TONE, VP9, FLAC]),
     file("av1_ac3.mkv", "Matroska", &["AV1", "AC-3"], Packets, &[PICTURE, TONE, AV1, AC3]),
@@ -127,6 +133,8 @@ pub const FILES: &[File] = &[
     file("mpeg1_mp2.mpg", "MPEG-PS", &["MPEG-1 video", "MP2"], Packets, &[PICTURE, TONE, MPEG1, MP2, "-f mpeg"]),
     file("mpeg2_ac3.vob", "MPEG-PS", &["MPEG-2 video", "AC-3"], Packets, &[PICTURE, TONE, MPEG2, AC3, "-f vob"]),
     file("mp3.mpg", "MPEG-PS", &["MPEG-2 video", "MP3"], Packets, &[PICTURE, TONE, MPEG2, MP3, "-f vob"]),
+    file("h264.mpg", "MPEG-PS", &["H.264"], Sizes, &[PICTURE, H264_NO_B, "-f vob"]),
+    file("h265.mpg", "MPEG-PS", &["H.265"], Sizes, &[PICTURE, H265_NO_B, "-f vob"]),
     // AVI.
     file("jpeg_pcm.avi", "AVI", &["Motion JPEG", "PCM"], Nothing, &[PICTURE, TONE_8K, JPEG, "-c:a pcm_s16le"]),
     file("mpeg4_mp3.avi", "AVI", &["MPEG-4 part 2", "MP3"], Nothing, &[PICTURE, TONE, MPEG4_NO_B, MP3]),
@@ -190,4 +198,26 @@ pub const FILES: &[File] = &[
 
 /// Codec, container, and where they are tested together when ffmpeg cannot make such a file: a source file, and words
 /// in it.
-pub const ELSEWHERE: &[(&str, &str, &str)] = &[];
+pub const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("AMR", "AMR", "src/media/container/amr_file.rs: a_file_plays_from_its_first_frame"),
+    ("AMR-WB", "AMR", "src/media/container/amr_file.rs: the_magic_number_tells_band_and_channels"),
+    ("AMR", "MP4", "src/media/container/mp4/tests.rs: b\"samr\""),
+    ("AMR-WB", "MP4", "src/media/container/mp4/tests.rs: b\"sawb\""),
+    ("metadata", "MP4", "src/media/container/mp4/tests.rs: Codec::Metadata(metadata)"),
+    ("metadata", "MPEG-TS", "src/media/container/mpeg_ts/tests.rs: sound_of_cameras_and_opus_have_their_times"),
+    ("G.711 A-law", "MPEG-TS", "src/media/container/mpeg_ts/tests.rs: sound_of_cameras_and_opus_have_their_times"),
+    ("G.711 A-law", "MPEG-PS", "src/media/container/mpeg_ps/tests.rs: pictures_and_sound_of_a_recorder_come_with"),
+    ("G.711 mu-law", "MPEG-PS", "src/media/container/mpeg_ps/tests.rs: a_recorder_of_hikvision_has_40_bytes_in_front"),
+    (
+        "MPEG-4 part 2",
+        "Dahua DAV",
+        "src/media/container/dhav/tests.rs: pictures_and_sound_have_the_times_of_their_frames",
+    ),
+    (
+        "G.711 A-law",
+        "Dahua DAV",
+        "src/media/container/dhav/tests.rs: pictures_and_sound_have_the_times_of_their_frames",
+    ),
+    ("MP1", "MPEG audio", "src/media/codec/mpeg_audio/tests.rs: headers_read_as_the_tables_of_the_standards_have_them"),
+    ("transport stream", "MPEG-TS", "src/media/container/mpeg_ts/whole_tests.rs: every_packet_comes_out_once"),
+];

@@ -6,6 +6,7 @@ mod blocks;
 mod depacketise;
 mod h263;
 mod jpeg;
+mod mp2t;
 mod mpeg_video;
 mod speech;
 mod vpx;

@@ -10,10 +10,11 @@ use crate::media::io::Source;
 use crate::media::{Error, Recording, Track, scan};
 
 /// Raw G.711 A-law.
-pub const A_LAW: Container = Container { name: "raw A-law", suffixes: &["alaw", "al"], sniff, open: open_a_law };
+pub const A_LAW: Container =
+    Container { name: "raw A-law", suffixes: &["alaw", "al", "g711a"], sniff, open: open_a_law };
 /// Raw G.711 mu-law.
 pub const MU_LAW: Container =
-    Container { name: "raw mu-law", suffixes: &["ulaw", "ul", "mulaw"], sniff, open: open_mu_law };
+    Container { name: "raw mu-law", suffixes: &["ulaw", "ul", "mulaw", "g711u"], sniff, open: open_mu_law };
 /// Raw G.722.
 pub const G722: Container = Container { name: "raw G.722", suffixes: &["g722", "722"], sniff, open: open_g722 };
 /// Raw G.726 of 32 kbit/s, code words beginning in the most significant bits, as FFmpeg and ITU-T I.366.2 have it.

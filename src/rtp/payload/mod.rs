@@ -91,7 +91,3 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::Metadata(config) => Box::new(metadata::Metadata::new(config.clone())?),
     })
 }
-
-fn no_format(codec: &Codec) -> String {
-    format!("{} has no payload format here", codec.name())
-}

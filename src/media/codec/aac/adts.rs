@@ -4,6 +4,8 @@
 //! High efficiency is not told there: the header has the config of the core, decoders find the rest within (implicit
 //! signalling, ISO/IEC 14496-3 section 1.6.5.3), and that is what the AudioSpecificConfig says too.
 
+use std::ops::Range;
+
 use super::{AacConfig, SAMPLE_RATES, pce};
 use crate::media::codec::frames::{FrameClock, Frames, Look, Syntax};
 use crate::media::codec::tags;
@@ -73,6 +75,12 @@ impl AdtsHeader {
         (self.object_type, self.sample_rate) == (config.object_type, config.sample_rate)
             && channel_configuration == Some(self.channel_configuration)
     }
+}
+
+/// Where in `frame`, which is one of ADTS, its raw_data_block() lies; `None` where it has several, or is none.
+pub fn access_unit(frame: &[u8]) -> Option<Range<usize>> {
+    let header = AdtsHeader::parse(frame.first_chunk()?).filter(|header| header.block_count == 1)?;
+    (header.len <= frame.len()).then_some(header.blocks_at()..header.len)
 }
 
 /// Cuts ADTS into access units.

@@ -280,7 +280,8 @@ fn an_index_that_grows_answers_as_one_that_is_whole() {
             while whole.extend(u64::MAX).unwrap() {}
             assert_eq!(whole.extent().total, Some(24));
             for how in [SeekTo::SyncAtOrBefore, SeekTo::SyncAtOrAfter] {
-                for target in 0..30 {
+                // About each key frame, between them and beyond the end.
+                for target in [0, 1, 4, 7, 8, 9, 15, 16, 17, 23, 29] {
                     let growing = Index::new(source.clone(), &start, end, step);
                     growing.extend(700).unwrap();
                     assert_eq!(growing.extent().total, None);

@@ -88,7 +88,7 @@ impl Lane {
         lane
     }
 
-    /// Goes on at a chunk's place, which `units` come before, behind the first `skip` bytes of it.
+    /// Goes on at a chunk's place, which `units` come before; sound in units behind `skip` bytes of it.
     pub fn go_to(&mut self, avi: &Avi, index: usize, place: u64, units: u64, skip: u64) {
         let stream = &avi.streams[index];
         self.cursor.go_to(place);
@@ -102,13 +102,20 @@ impl Lane {
             Layout::Frames => Frames::new(stream).map_or(Work::AccessUnits, |frames| Work::Frames(Box::new(frames))),
             Layout::AccessUnits => Work::AccessUnits,
         };
-        if skip > 0
-            && let Work::Units(left) = &mut self.work
-            && let Ok(Some(Stepped::Data(data))) = self.cursor.next(&avi.places)
+        self.skip(avi, skip);
+    }
+
+    /// Leaves out the first bytes of what is made up of units; they may be those of several chunks.
+    fn skip(&mut self, avi: &Avi, mut skip: u64) {
+        let Work::Units(left) = &mut self.work else { return };
+        while skip > 0
+            && let Ok(Some(stepped)) = self.cursor.next(&avi.places)
         {
+            let Stepped::Data(data) = stepped else { continue };
             self.units += u64::from(data.len);
-            let skip = skip.min(data.len.into());
-            (left.at, left.len) = (data.at + skip, u64::from(data.len) - skip);
+            let skipped = skip.min(data.len.into());
+            (left.at, left.len) = (data.at + skipped, u64::from(data.len) - skipped);
+            skip -= skipped;
         }
     }
 
@@ -136,6 +143,11 @@ impl Lane {
         }
         self.is_ended = true;
         Ok(None)
+    }
+
+    /// Steps over the sample that was peeked at.
+    pub fn pass(&mut self) {
+        self.next = None;
     }
 
     /// Puts the sample that was peeked at into `sample`.

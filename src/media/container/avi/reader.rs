@@ -13,6 +13,8 @@ use crate::time::MediaTime;
 
 /// Damage that was told of late, so that each lane's coming by it is not told again.
 const TOLD_MAX: usize = 64;
+/// Chunks that are looked into for the sample before a time; more without one are damage.
+const CHUNKS_BACK_MAX: usize = 256;
 
 /// A cursor in an AVI file.
 pub struct AviReader {
@@ -87,6 +89,56 @@ impl AviReader {
             }
         }
         Ok(())
+    }
+
+    /// Goes to the sample of a track without key frames that `to` and `how` mean, and returns its time; beyond the end
+    /// to the last one. `None`: there is none before.
+    fn place_at_sample(&mut self, index: usize, to: MediaTime, how: SeekTo) -> Result<Option<MediaTime>, Error> {
+        let avi = Arc::clone(&self.avi);
+        let stream = &avi.streams[index];
+        match (how, stream.layout) {
+            (SeekTo::SyncAtOrAfter, _) => self.place(index, to)?,
+            // Between any two units it may be cut.
+            (SeekTo::SyncAtOrBefore, Layout::Units { len, .. }) => {
+                let len = u64::from(len.max(1));
+                self.place(index, stream.clock.time(stream.clock.units_at(to) / len * len))?;
+            }
+            (SeekTo::SyncAtOrBefore, _) => return self.place_at_last(index, to),
+        }
+        match self.lanes[index].peek(&avi, index)? {
+            Some((_, pts)) => Ok(Some(pts)),
+            None => self.place_at_last(index, to),
+        }
+    }
+
+    /// Goes to the last sample of a track that is shown at or before `to`.
+    fn place_at_last(&mut self, index: usize, to: MediaTime) -> Result<Option<MediaTime>, Error> {
+        let avi = Arc::clone(&self.avi);
+        let stream = &avi.streams[index];
+        let mut units = stream.clock.units_at(to);
+        for _ in 0..CHUNKS_BACK_MAX {
+            let Some(spot) = seek::chunk_at(&avi, index, units)? else { return Ok(None) };
+            let skip = match stream.layout {
+                Layout::Units { len, .. } => spot.units.next_multiple_of(len.max(1).into()) - spot.units,
+                _ => 0,
+            };
+            let lane = &mut self.lanes[index];
+            lane.go_to(&avi, index, spot.place, spot.units, skip);
+            let mut last = None;
+            while let Some((_, pts)) = lane.peek(&avi, index)?.filter(|(_, pts)| *pts <= to) {
+                last = Some(pts);
+                lane.pass();
+            }
+            if let Some(last) = last {
+                lane.go_to(&avi, index, spot.place, spot.units, skip);
+                lane.begin_at(last);
+                return Ok(Some(last));
+            }
+            // What is played at that time began in a chunk before, or this one is empty.
+            let Some(before) = spot.units.checked_sub(1) else { return Ok(None) };
+            units = before;
+        }
+        Ok(None)
     }
 
     /// The track that seeking goes by.
@@ -195,9 +247,7 @@ impl Reader for AviReader {
         let landed = if self.avi.tracks[deciding].kind() == Kind::Video {
             self.place_at_key(deciding, to, how)?
         } else {
-            self.place(deciding, to)?;
-            let avi = Arc::clone(&self.avi);
-            self.lanes[deciding].peek(&avi, deciding)?.map(|(_, pts)| pts).or(Some(to))
+            self.place_at_sample(deciding, to, how)?
         };
         let Some(landed) = landed else { return self.rewind() };
         for index in 0..self.lanes.len() {

@@ -382,8 +382,58 @@ fn frames_of_mp3_that_chunks_cut_anywhere_come_out_whole_with_the_times_that_byt
     assert!(samples.iter().enumerate().all(|(n, sample)| (sample.pts, sample.last) == (n as i64 * 36, n as u8)));
     let mut reader = open_bytes(&bytes).reader().unwrap();
     let landed = reader.seek(MediaTime::from_millis(1801), SeekTo::SyncAtOrBefore).unwrap();
+    assert_eq!(landed, MediaTime::from_millis(50 * 36));
+    assert_eq!(read_on(&mut *reader).0, samples[50..]);
+    let landed = reader.seek(MediaTime::from_millis(1801), SeekTo::SyncAtOrAfter).unwrap();
     assert_eq!(landed, MediaTime::from_millis(51 * 36));
     assert_eq!(read_on(&mut *reader).0, samples[51..]);
+}
+
+/// Sound of 8000 Hz and one channel in blocks of `block_len` bytes, cut into chunks of `chunk_len` bytes.
+fn sound_only(tag: u16, bits: u16, block_len: u16, chunk_len: usize, sound: &[u8]) -> Vec<u8> {
+    let strh = Strh { kind: b"auds", scale: 1, rate: 8000, start: 0, sample_size: 0 };
+    let data: Vec<Data> = sound.chunks(chunk_len).map(|bytes| -> Data { (b"00wb", true, bytes.to_vec()) }).collect();
+    let streams = [stream(strh, &wave_format(tag, 8000, 8000, block_len, bits), &[])];
+    file(&streams, &data, idx1(&data, 0))
+}
+
+#[test]
+fn a_seek_in_sound_alone_lands_at_or_before_the_time_and_beyond_the_end_on_the_last_sample() {
+    // IMA ADPCM, whose blocks of 256 bytes have 505 values; 40 blocks.
+    let blocks: Vec<u8> = (0..40).flat_map(|number| [number; 256]).collect();
+    for (what, chunk_len) in [("blocks in chunks", 512), ("chunks that cut blocks", 100), ("one chunk", 40 * 256)] {
+        let mut reader = open_bytes(&sound_only(0x11, 4, 256, chunk_len, &blocks)).reader().unwrap();
+        let block = |number: i64| MediaTime::from_ticks(505 * number, 8000);
+        for (to, how, landed) in [
+            (MediaTime::from_millis(1400), SeekTo::SyncAtOrBefore, 22),
+            (MediaTime::from_millis(1400), SeekTo::SyncAtOrAfter, 23),
+            (block(7), SeekTo::SyncAtOrBefore, 7),
+            (block(7), SeekTo::SyncAtOrAfter, 7),
+            (MediaTime::from_millis(10), SeekTo::SyncAtOrBefore, 0),
+            (MediaTime::from_millis(5982), SeekTo::SyncAtOrBefore, 39),
+            (MediaTime::from_millis(5982), SeekTo::SyncAtOrAfter, 39),
+        ] {
+            assert_eq!(reader.seek(to, how).unwrap(), block(landed), "{what}: to {to} {how:?}");
+            let (samples, damage) = read_on(&mut *reader);
+            assert_eq!((samples.len(), damage), (40 - landed as usize, vec![]), "{what}: to {to} {how:?}");
+            let told = (samples[0].pts, samples[0].last, samples[0].len);
+            assert_eq!(told, (block(landed).to_ticks(1000), landed as u8, 256), "{what}: to {to} {how:?}");
+        }
+    }
+}
+
+#[test]
+fn a_seek_beyond_the_end_of_sound_that_can_be_cut_anywhere_lands_on_its_last_sample() {
+    let bytes = sound_only(7, 8, 1, 1024, &[0x55; 32_000]);
+    let last = *read(&bytes).0.last().unwrap();
+    // The last chunk begins at 31,744: samples of 160 bytes, the last one of 96.
+    assert_eq!((last.pts, last.len), (3988, 96));
+    let mut reader = open_bytes(&bytes).reader().unwrap();
+    for how in [SeekTo::SyncAtOrBefore, SeekTo::SyncAtOrAfter] {
+        let landed = reader.seek(MediaTime::from_millis(5982), how).unwrap();
+        assert_eq!(landed, MediaTime::from_millis(3988), "{how:?}");
+        assert_eq!(read_on(&mut *reader).0, [last], "{how:?}");
+    }
 }
 
 #[test]

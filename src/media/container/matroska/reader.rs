@@ -13,6 +13,7 @@ use super::segment::Segment;
 use super::timeline::{self, Frame, SAMPLE_LEN_MAX};
 use super::tracks::{Framing, Stream};
 use super::walker::{Step, Walker};
+use crate::media::codec::aac::adts;
 use crate::media::{Error, Next, Reader, Sample, SeekTo};
 use crate::time::MediaTime;
 
@@ -152,7 +153,7 @@ impl MatroskaReader {
     }
 }
 
-/// Finds the NAL units of a sample, or cuts it to whole values.
+/// Finds the NAL units of a sample, cuts it to whole values, or takes off what is not the codec's.
 fn shape(stream: &Stream, frame: &Frame, sample: &mut Sample) -> Result<(), Error> {
     match stream.framing {
         Framing::Raw => {}
@@ -162,6 +163,12 @@ fn shape(stream: &Stream, frame: &Frame, sample: &mut Sample) -> Result<(), Erro
             sample.data.extend_from_slice(text.as_bytes());
         }
         Framing::Multiple(len) => sample.data.truncate(sample.data.len() / len.max(1) * len.max(1)),
+        Framing::Adts => {
+            let unit = adts::access_unit(&sample.data);
+            let unit = unit.ok_or_else(|| Error::malformed("AAC frame of one access unit", frame.at))?;
+            sample.data.truncate(unit.end);
+            sample.data.drain(..unit.start);
+        }
         Framing::NalUnits { length_size } => {
             // Units before the damage are worth having; a decoder conceals the rest of the picture.
             let damage = timeline::split_nals(&sample.data, length_size, &mut sample.nals).err();

@@ -48,8 +48,10 @@ pub enum Framing {
         /// Bytes of a length.
         length_size: usize,
     },
-    /// PCM, a multiple of this many bytes.
+    /// A multiple of this many bytes: values of all channels, or blocks.
     Multiple(usize),
+    /// AAC behind an ADTS header.
+    Adts,
     /// Text with markup.
     Text {
         /// Takes the markup out.
@@ -203,6 +205,11 @@ impl<'a> Entry<'a> {
         }
         parsed.language = parsed.language_bcp47.take().or(parsed.language).filter(|language| language != "und");
         Ok(parsed)
+    }
+
+    /// Where the CodecPrivate lies.
+    pub fn private_at(&self) -> u64 {
+        self.private.map_or(0, |(_, at)| at)
     }
 
     fn video(&mut self, video: &Child<'_>) -> Result<(), crate::media::Error> {

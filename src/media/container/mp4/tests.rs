@@ -1,5 +1,7 @@
 //! Whole files, built in code, through `open` and the reader.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::testing::*;
@@ -858,7 +860,7 @@ fn exercise(bytes: &[u8]) {
     }
 }
 
-fn small_files() -> Vec<Vec<u8>> {
+static SMALL_FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut tracks = vec![video(1, 30), audio(2, 50)];
     tracks[0].samples.iter_mut().zip([1024, 2048, 512, 0].iter().cycle()).for_each(|(s, o)| s.offset = *o);
     tracks[0].elst = full(b"elst", 0, 0, &[&words(&[1, 1200, 1024, 0x1_0000])]);
@@ -870,7 +872,7 @@ fn small_files() -> Vec<Vec<u8>> {
         fragmented_file(&tracks, Fragmenting { base: Base::Implicit, has_tfdt: false, index: Index::Mfra, ..PLAIN }),
         fragmented_file(&tracks, Fragmenting { index: Index::Sidx, is_verbose: true, ..PLAIN }),
     ]
-}
+});
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
@@ -882,7 +884,7 @@ proptest! {
         word in any::<prop::sample::Index>(),
         value in prop::sample::select(vec![None, Some(0_u32), Some(1), Some(7), Some(0x7fff_ffff), Some(0xffff_ffff)]),
     ) {
-        let mut bytes = small_files().swap_remove(file);
+        let mut bytes = SMALL_FILES[file].clone();
         // Headers are what matters: most of the flips go there.
         let head = find(&bytes, b"moov", 0);
         let len = bytes.len();
@@ -899,7 +901,7 @@ proptest! {
 
     #[test]
     fn files_cut_off_anywhere_never_panic_nor_hang(file in 0_usize..5, cut in any::<prop::sample::Index>()) {
-        let bytes = small_files().swap_remove(file);
+        let bytes = &SMALL_FILES[file];
         exercise(&bytes[..cut.index(bytes.len())]);
     }
 }

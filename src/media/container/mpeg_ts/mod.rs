@@ -3,14 +3,14 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`packet`] | where packets are and what their headers say |
-//! | [`psi`], [`program`] | the tables of programs, and which one is played |
-//! | [`pes`], [`streams`], [`private`] | elementary streams and what cuts them into frames |
-//! | [`clock`] | stamps that wrap around and clocks that are set anew, as one timeline |
-//! | [`demux`] | samples out of packets |
-//! | [`survey`], [`probes`] | what is found out when a file is opened |
-//! | [`scanner`] | the recording, by tracks |
-//! | [`whole`] | the recording as one track of packets |
+//! | `packet` | where packets are and what their headers say |
+//! | `psi`, `program` | the tables of programs, and which one is played |
+//! | `pes`, `streams`, `private` | elementary streams and what cuts them into frames |
+//! | `clock` | stamps that wrap around and clocks that are set anew, as one timeline |
+//! | `demux` | samples out of packets |
+//! | `survey`, `probes` | what is found out when a file is opened |
+//! | `scanner` | the recording, by tracks |
+//! | `whole` | the recording as one track of packets |
 //!
 //! Time 0 is the earliest stamp of the first samples. A jump of the clock is closed up: time goes on. Files in which
 //! that is found can only be read from places that were met before ([`scan::Timing::Counted`]).

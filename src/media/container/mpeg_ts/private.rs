@@ -257,6 +257,8 @@ impl Framer for SoundFramer {
 /// Metadata: a sample is the payload of one PES packet.
 pub struct MetadataFramer {
     encoding: &'static str,
+    /// Documents stand in metadata_AU_cells (ISO/IEC 13818-1 section 2.12.4.2).
+    has_cells: bool,
     buffer: StreamBuffer,
     last: MediaTime,
     has_samples: bool,
@@ -270,8 +272,21 @@ impl MetadataFramer {
     /// Documents whose payload format has the encoding name `encoding`.
     pub fn new(encoding: &'static str) -> Self {
         let (buffer, last) = (StreamBuffer::default(), MediaTime::ZERO);
-        Self { encoding, buffer, last, has_samples: false, is_finished: false }
+        Self { encoding, has_cells: false, buffer, last, has_samples: false, is_finished: false }
     }
+
+    /// The same, each in a metadata_AU_cell().
+    pub fn in_cells(encoding: &'static str) -> Self {
+        Self { has_cells: true, ..Self::new(encoding) }
+    }
+}
+
+/// What the first metadata_AU_cell() holds.
+fn cell(payload: &[u8]) -> &[u8] {
+    let Some((&[_service_id, _sequence_number, _flags, high, low], rest)) = payload.split_first_chunk() else {
+        return &[];
+    };
+    &rest[..rest.len().min(u16::from_be_bytes([high, low]).into())]
 }
 
 impl Framer for MetadataFramer {
@@ -293,7 +308,8 @@ impl Framer for MetadataFramer {
         };
         let (origin, stamp) = (self.buffer.origin(0), self.buffer.take_stamp(0));
         self.last = stamp.map_or(self.last, |stamp| stamp.pts.max(self.last));
-        sample.data.extend_from_slice(&self.buffer.bytes()[..end]);
+        let payload = &self.buffer.bytes()[..end];
+        sample.data.extend_from_slice(if self.has_cells { cell(payload) } else { payload });
         self.buffer.consume(end);
         (sample.pts, sample.dts, sample.is_sync) = (self.last, self.last, true);
         self.has_samples = true;

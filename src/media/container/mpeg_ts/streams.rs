@@ -60,6 +60,10 @@ const LPCM: StreamKind = sound("LPCM (BDAV)", || Box::new(SoundFramer::bdav()));
 const ONVIF: StreamKind = sound("ONVIF metadata", || Box::new(MetadataFramer::new("vnd.onvif.metadata")));
 const KLV: StreamKind = sound("KLV metadata", || Box::new(MetadataFramer::new("smpte336m")));
 
+const KLV_CELLS: StreamKind = sound("KLV metadata in cells", || Box::new(MetadataFramer::in_cells("smpte336m")));
+
+/// stream_type of metadata in PES packets (table 2-34).
+const METADATA_IN_PES: u8 = 0x15;
 /// Descriptor tags.
 const REGISTRATION: u8 = 0x05;
 const METADATA: u8 = 0x26;
@@ -103,6 +107,7 @@ fn kind_of_private(entry: &StreamEntry) -> Result<StreamKind, String> {
             b"Opus" => return Ok(OPUS),
             b"AC-3" | b"EAC3" => return Ok(AC3),
             b"HEVC" => return Ok(H265),
+            b"KLVA" if entry.stream_type == METADATA_IN_PES => return Ok(KLV_CELLS),
             b"KLVA" => return Ok(KLV),
             b"ONVF" => return Ok(ONVIF),
             _ => {}
@@ -114,7 +119,7 @@ fn kind_of_private(entry: &StreamEntry) -> Result<StreamKind, String> {
             DVB_AAC => return Ok(ADTS),
             DVB_SUBTITLES => return Err("DVB subtitles".to_owned()),
             DVB_TELETEXT => return Err("teletext".to_owned()),
-            METADATA if content.windows(4).any(|window| window == b"KLVA") => return Ok(KLV),
+            METADATA if content.windows(4).any(|window| window == b"KLVA") => return Ok(KLV_CELLS),
             _ => {}
         }
     }
@@ -221,7 +226,7 @@ mod tests {
             (0x06, &[0x0a, 0, 0x7a, 1, 0], &[], Ok("AC-3")),
             (0x06, &[0x59, 1, 0], &[], Err("DVB subtitles")),
             (0x06, &[], &[], Err("private data")),
-            (0x15, &[0x26, 6, 1, 0xff, b'K', b'L', b'V', b'A'], &[], Ok("KLV metadata")),
+            (0x15, &[0x26, 6, 1, 0xff, b'K', b'L', b'V', b'A'], &[], Ok("KLV metadata in cells")),
             (0x0f, &[], &[], Ok("AAC")),
             (0x10, &[], &[], Ok("MPEG-4 part 2")),
             (0x11, &[], &[], Ok("AAC (LATM)")),

@@ -106,11 +106,11 @@ fn conclude(demux: &Demux, places: &[Place], seen: &[Seen], mut notes: Vec<Note>
             continue;
         };
         start = Some(start.map_or(time, |start| start.min(time)));
-        if let (true, Some((_, at)), Some(first_at)) = (place.kind.is_video, seen.first_sync, stream.first_at()) {
-            if at > first_at {
-                let text = format!("no key frame in the first {at} bytes: pictures before it are left out");
-                notes.push(Note { at: None, text });
-            }
+        if let (true, Some((_, at)), Some(first_at)) = (place.kind.is_video, seen.first_sync, stream.first_at())
+            && at > first_at
+        {
+            let text = format!("no key frame in the first {at} bytes: pictures before it are left out");
+            notes.push(Note { at: None, text });
         }
         let track = track(codec, seen, stream.framer.frame_rate());
         let waits_for_sync = place.kind.is_video && seen.first_sync.is_some();

@@ -336,14 +336,14 @@ fn a_file_that_grows_is_read_on_where_it_ended() {
 fn sound_of_cameras_and_opus_have_their_times() {
     let opus = [5, 4, b'O', b'p', b'u', b's'];
     let mut muxer = Muxer::default();
-    muxer.tables(&[(0x90, 0x110, &[]), (0x06, 0x111, &opus), (0x06, 0x112, &[5, 4, b'K', b'L', b'V', b'A'])]);
+    muxer.tables(&[(0x90, 0x110, &[]), (0x06, 0x111, &opus), (0x15, 0x112, &[5, 4, b'K', b'L', b'V', b'A'])]);
     for number in 0..50_u64 {
         let stamp = Some((number * 3600, None));
         muxer.pes(0x110, &pes(0xc0, stamp, &[0xd5; 320]));
         // Two access units of 20 ms, the second with a length of two bytes and both trims.
         let units = [&[0x7f, 0xe0, 3, 0xf8, 1, 2][..], &[0x7f, 0xf8, 255, 1, 0, 0, 0, 0], &[0xf8; 256]].concat();
         muxer.pes(0x111, &pes(0xbd, stamp, &units));
-        muxer.pes(0x112, &pes(0xbd, stamp, b"document"));
+        muxer.pes(0x112, &pes(0xfc, stamp, b"\x00\x01\xdf\x00\x08document"));
     }
     let stream = open(&muxer.file);
     let names: Vec<_> = stream.header().tracks.iter().map(|track| track.codec.name()).collect();

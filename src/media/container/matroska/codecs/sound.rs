@@ -35,7 +35,7 @@ pub fn codec(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), Stri
             uncompressed(PcmFormat::F64Le, sample_rate(entry)?, channels(entry)?)
         }
         "A_PCM/FLOAT/IEEE" => Err(format!("floats of {} bits are not streamed", entry.bit_depth)),
-        "A_MS/ACM" => wave_format(private),
+        "A_MS/ACM" => wave_format(entry, private),
         "A_TRUEHD" | "A_MLP" => Err("Dolby TrueHD is not streamed".into()),
         id if id.starts_with("A_DTS") => Err("DTS is not streamed".into()),
         "A_ALAC" => Err("Apple Lossless is not streamed".into()),
@@ -63,8 +63,7 @@ fn flac(private: &[u8]) -> Option<FlacConfig> {
 
 /// The profiles of the old CodecIDs, `A_AAC/MPEG4/LC/SBR` and the like, as audio object types.
 fn aac(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), String> {
-    let at = entry.private.map_or(0, |(_, at)| at);
-    let config = match AacConfig::parse(private, at) {
+    let config = match AacConfig::parse(private, entry.private_at()) {
         Ok(config) => config,
         Err(error) if !private.is_empty() => return Err(error.to_string()),
         Err(_) => {
@@ -114,13 +113,14 @@ fn uncompressed(format: PcmFormat, sample_rate: u32, channels: u16) -> Result<(C
     Ok((Codec::Pcm(config), Framing::Multiple(config.frame_len())))
 }
 
-/// A_MS/ACM: a WAVEFORMATEX.
-fn wave_format(private: &[u8]) -> Result<(Codec, Framing), String> {
-    let format = WaveFormat::parse(private, 0).map_err(|error| error.to_string())?;
+/// A_MS/ACM: a WAVEFORMATEX. Of what has frames, a block holds whole ones; those that blocks cut are not put together.
+fn wave_format(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), String> {
+    let format = WaveFormat::parse(private, entry.private_at()).map_err(|error| error.to_string())?;
     let (codec, framing) = format.codec()?;
-    let framing = match framing {
-        riff::Framing::Units { len, .. } => Framing::Multiple(len as usize),
-        riff::Framing::Frames | riff::Framing::AccessUnits => Framing::Raw,
+    let framing = match (framing, &codec) {
+        (riff::Framing::Units { len, .. }, _) => Framing::Multiple(len as usize),
+        (riff::Framing::Frames, Codec::Aac(_)) => Framing::Adts,
+        (riff::Framing::Frames | riff::Framing::AccessUnits, _) => Framing::Raw,
     };
     Ok((codec, framing))
 }

@@ -19,7 +19,7 @@ pub fn codec(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), Stri
     let codec = match entry.codec_id.as_str() {
         "V_MPEG4/ISO/AVC" => return Ok(h264(private)),
         "V_MPEGH/ISO/HEVC" => return Ok(h265(private)),
-        "V_MS/VFW/FOURCC" => return video_for_windows(private),
+        "V_MS/VFW/FOURCC" => return video_for_windows(entry, private),
         "V_AV1" => {
             let record = av1::parse_av1c(ByteReader::new(private, 0, "av1C")).unwrap_or_default();
             Codec::Av1(Av1Config { size: record.size.or(size), ..record })
@@ -87,9 +87,9 @@ fn start_coded(data: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// V_MS/VFW/FOURCC: a BITMAPINFOHEADER, then what the codec wants.
-fn video_for_windows(private: &[u8]) -> Result<(Codec, Framing), String> {
-    let info = BitmapInfo::parse(private, 0).map_err(|_| "V_MS/VFW/FOURCC without a BITMAPINFOHEADER")?;
-    let (codec, length_size) = info.codec()?;
+fn video_for_windows(entry: &Entry<'_>, private: &[u8]) -> Result<(Codec, Framing), String> {
+    let info = BitmapInfo::parse(private, entry.private_at()).map_err(|error| error.to_string())?;
+    let (codec, length_size) = BitmapInfo { size: info.size.or(entry.size), ..info }.codec()?;
     let framing = match codec {
         Codec::H264(_) | Codec::H265(_) => Framing::NalUnits { length_size },
         _ => Framing::Raw,

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::media::codec::{
-    AacConfig, Ac3Config, Av1Config, Codec, FlacConfig, G711Config, H264Config, JpegConfig, Mpeg4VisualConfig,
-    MpegAudioConfig, MpegVideoConfig, OpusConfig, PcmConfig, PcmFormat, TextConfig, VpxConfig,
+    AacConfig, Ac3Config, Av1Config, Codec, FlacConfig, G711Config, H263Config, H264Config, JpegConfig,
+    Mpeg4VisualConfig, MpegAudioConfig, MpegVideoConfig, OpusConfig, PcmConfig, PcmFormat, TextConfig, VpxConfig,
 };
 
 fn first_cluster() -> Vec<u8> {
@@ -150,6 +150,53 @@ fn codec_ids_become_codecs() {
     for (index, (found, expected)) in rows.into_iter().enumerate() {
         assert_eq!(found, expected, "row {index}");
     }
+}
+
+#[test]
+fn structures_of_windows_tell_every_codec_that_they_tell_in_riff() {
+    let bitmap_info = |fourcc: &[u8; 4], (width, height): (u32, u32)| {
+        let size = [width.to_le_bytes(), height.to_le_bytes()].concat();
+        private([&[40, 0, 0, 0][..], &size, &[1, 0, 24, 0], fourcc, &[0; 20]].concat())
+    };
+    for (fourcc, name) in [
+        (b"XVID", "MPEG-4 part 2"),
+        (b"MJPG", "Motion JPEG"),
+        (b"mpg2", "MPEG-2 video"),
+        (b"H263", "H.263"),
+        (b"dvsd", "DV"),
+        (b"VP80", "VP8"),
+    ] {
+        let found = codec("V_MS/VFW/FOURCC", [bitmap_info(fourcc, (352, 288))]).unwrap();
+        assert_eq!(found.name(), name, "{}", fourcc.escape_ascii());
+    }
+    // The track tells the size where the structure does not.
+    let found = codec("V_MS/VFW/FOURCC", [bitmap_info(b"H263", (0, 0)), video_element(704, 576)]);
+    assert_eq!(found, Ok(Codec::H263(H263Config { size: Some((704, 576)) })));
+    for (tag, bits, name) in [
+        (0x0003, 32, "PCM"),
+        (0x0011, 4, "IMA ADPCM"),
+        (0x0045, 4, "G.726"),
+        (0x028F, 4, "G.722"),
+        (0x0050, 0, "MP2"),
+        (0x0055, 0, "MP3"),
+        (0x00FF, 16, "AAC"),
+        (0x1600, 16, "AAC"),
+        (0x2000, 0, "AC-3"),
+    ] {
+        let mut format = wave_format(tag, 1, 8000, bits);
+        if tag == 0x0011 {
+            format[12..14].copy_from_slice(&256_u16.to_le_bytes()); // a block
+        }
+        assert_eq!(codec("A_MS/ACM", [private(format)]).unwrap().name(), name, "{tag:#06x}");
+    }
+    let left_out = |found: Result<Codec, String>, why: &str| {
+        assert_eq!(found, Err(format!("no track can be streamed: track 3 is left out: {why}")));
+    };
+    left_out(codec("V_MS/VFW/FOURCC", [bitmap_info(b"MP42", (352, 288))]), "video in \"MP42\" is not streamed");
+    let ms_adpcm = codec("A_MS/ACM", [private(wave_format(2, 1, 8000, 4))]);
+    left_out(ms_adpcm, "MS ADPCM (WAVE format 0x0002, 4 bits) is not streamed");
+    left_out(codec("V_MS/VFW/FOURCC", [private([0; 18])]), "BITMAPINFOHEADER is cut off at byte 127");
+    left_out(codec("A_MS/ACM", [private([0; 13])]), "WAVEFORMATEX is cut off at byte 115");
 }
 
 #[test]

@@ -146,6 +146,18 @@ fn pcm_is_cut_to_whole_frames_and_empty_frames_are_left_out() {
 }
 
 #[test]
+fn the_adts_header_of_aac_is_taken_off_and_frames_of_several_access_units_are_told() {
+    let aac = track(2, "A_MS/ACM", [element(id::CODEC_PRIVATE, wave_format(0x1600, 1, 48_000, 16))]);
+    // 10 bytes: 7 of the header, whose last two bits are how many access units follow the first.
+    let frame = |more: u8| [0xFF, 0xF1, 0x4C, 0x40, 1, 0x5F, 0xFC | more, 0x21, 0x22, 0x23];
+    let blocks = [simple_block(2, 0, 0x80, frame(0)), simple_block(2, 20, 0x80, frame(1))];
+    let bytes = file([tracks([aac]), cluster(0, blocks)]);
+    let at = bytes.len() - 10;
+    let expected = ["0 0/0* 212223".to_owned(), format!("malformed AAC frame of one access unit at byte {at}")];
+    assert_eq!(read(&bytes), expected);
+}
+
+#[test]
 fn pictures_with_start_codes_are_recognised_although_lengths_were_announced() {
     let frame = [0, 0, 0, 1, 0x67, 9, 0, 0, 1, 0x65, 7];
     let bytes = file([tracks([video()]), cluster(0, [simple_block(1, 0, 0x80, frame)])]);

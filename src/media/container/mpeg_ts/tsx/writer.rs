@@ -48,7 +48,7 @@ pub fn write(source: &Source, out: &mut impl Write) -> Result<u64, Error> {
         }
     }
     if records == 0 {
-        let text = "no packets of 188 bytes with video of MPEG-1, -2 or -4, H.264 or H.265 from the start";
+        let text = "no packets of 188 bytes with MPEG-1 or MPEG-2 video, H.264 or H.265 from the start";
         return Err(Error::Unsupported(text.to_owned()));
     }
     Ok(records)
