@@ -32,7 +32,7 @@ fn open(source: &Source, _: &Options) -> Result<Arc<dyn Recording>, Error> {
     let filled = source.read_at(&mut start, 0, "the magic number")?;
     let (config, len) = read_start(&start[..filled])?;
     let framer = move || Box::new(AmrFramer::new(config)) as Box<dyn Framer>;
-    scan::open(RawFormat::new(source, len as u64, CONTAINER.name, framer)?)
+    scan::open(RawFormat::new(source, len as u64, CONTAINER.name, framer)?.without_marks())
 }
 
 /// What the magic number says, and how long it is (sections 5.1 and 5.2).

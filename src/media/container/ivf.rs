@@ -29,6 +29,9 @@ const FRAME_HEAD_LEN: usize = 12;
 const FRAME_LEN_MAX: u32 = 64 << 20;
 /// A longer pause between frames is taken for damage, in seconds.
 const GAP_MAX: u64 = 24 * 3600;
+/// How far from the first frame another one may be, in seconds, when it is looked for anywhere in the file: 100 years.
+/// Most of what is no frame is further away, so that nothing needs to be read where it would end.
+const SPAN_MAX: u64 = 100 * 366 * 24 * 3600;
 /// How many bytes of a frame tell whether it is one.
 const PEEK_LEN: usize = 16;
 /// How many frames must follow each other for the first of them to be taken for one, after damage.
@@ -78,13 +81,13 @@ struct Layout {
     /// Ticks a second are `rate / scale`.
     rate: u32,
     scale: u32,
-    /// The time of the first frame in ticks, which counts as 0.
-    first: u64,
+    /// The time of the first frame in ticks, which counts as 0, once it is known.
+    first: Option<u64>,
 }
 
 impl Layout {
     fn time_of(&self, ticks: u64) -> MediaTime {
-        let ticks = i128::from(ticks) - i128::from(self.first);
+        let ticks = i128::from(ticks) - i128::from(self.first.unwrap_or_default());
         let nanos = ticks * i128::from(self.scale) * 1_000_000_000;
         let rounded = (nanos + i128::from(self.rate) / 2).div_euclid(i128::from(self.rate));
         MediaTime::from_nanos(rounded.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
@@ -92,7 +95,16 @@ impl Layout {
 
     /// Ticks of the longest pause.
     fn gap_max(&self) -> u64 {
-        (GAP_MAX * u64::from(self.rate) / u64::from(self.scale)).max(1)
+        self.ticks_of(GAP_MAX)
+    }
+
+    fn ticks_of(&self, seconds: u64) -> u64 {
+        (seconds * u64::from(self.rate) / u64::from(self.scale)).max(1)
+    }
+
+    /// Whether a frame of this recording may have such a time.
+    fn is_possible(&self, ticks: u64) -> bool {
+        self.first.is_none_or(|first| ticks.abs_diff(first) <= self.ticks_of(SPAN_MAX))
     }
 }
 
@@ -134,7 +146,7 @@ impl Ivf {
             return Err(Error::malformed("IVF time base", 16));
         }
         let start = u64::from(u16_at(6)).max(HEADER_LEN as u64);
-        let layout = Layout { coding, rate, scale, first: 0 };
+        let layout = Layout { coding, rate, scale, first: None };
         let size = (u32::from(u16_at(12)), u32::from(u16_at(14)));
         let size = Some(size).filter(|(width, height)| *width > 0 && *height > 0);
         survey(source, layout, start, size)
@@ -169,7 +181,7 @@ fn survey(source: &Source, layout: Layout, start: u64, size: Option<(u32, u32)>)
     let frame_rate = interval(&ticks).map(|step| f64::from(layout.rate) / f64::from(layout.scale) / step as f64);
     let track = Track { codec, duration: None, shown_until: None, bitrate: None, frame_rate };
     let header = Header { container: NAME, tracks: vec![track], notes, start, timing: Timing::Stamped, duration: None };
-    Ok(Ivf { source: source.clone(), header, layout: Layout { first, ..layout } })
+    Ok(Ivf { source: source.clone(), header, layout: Layout { first: Some(first), ..layout } })
 }
 
 /// How many ticks frames are apart, where all are equally far apart.
@@ -278,7 +290,7 @@ impl IvfScanner {
             match self.frame_at(at)? {
                 Found::Frame(head) => {
                     let gap = ticks.map_or(0, |ticks| head.ticks.abs_diff(ticks));
-                    if head.len == 0 || gap > self.layout.gap_max() {
+                    if head.len == 0 || gap > self.layout.gap_max() || !self.layout.is_possible(head.ticks) {
                         return Ok(Some(false));
                     }
                     at += FRAME_HEAD_LEN as u64 + u64::from(head.len);

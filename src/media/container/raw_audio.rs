@@ -150,6 +150,10 @@ impl Format for MpegAudioFile {
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
         self.raw.scan(entry)
     }
+
+    fn can_guess(&self) -> bool {
+        self.raw.can_guess()
+    }
 }
 
 #[cfg(test)]

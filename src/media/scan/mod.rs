@@ -44,6 +44,12 @@ pub trait Format: Send + Sync + 'static {
     fn locate(&self, _time: MediaTime) -> Option<Entry> {
         None
     }
+
+    /// Whether [`Self::scan`] takes any byte of the file as well, with a time that was guessed, though times are
+    /// [`Timing::Counted`]. Then a seek far beyond what has been read goes where the time should be by the bit rate.
+    fn can_guess(&self) -> bool {
+        false
+    }
 }
 
 /// What opening a file showed.

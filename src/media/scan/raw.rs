@@ -17,6 +17,7 @@ pub struct RawFormat {
     framer: Box<dyn Fn() -> Box<dyn Framer> + Send + Sync>,
     /// The byte behind the stream; `None` where it goes as far as the file.
     end: Option<u64>,
+    can_guess: bool,
 }
 
 /// What the start of a raw stream showed.
@@ -92,7 +93,7 @@ impl RawFormat {
         let track = Track { codec, duration: None, shown_until: None, bitrate, frame_rate };
         let start = Entry { at: start, time: Some(MediaTime::ZERO) };
         let header = Header { container, tracks: vec![track], notes, start, timing: Timing::Counted, duration: None };
-        Ok(Self { source: source.clone(), header, framer: Box::new(framer), end: None })
+        Ok(Self { source: source.clone(), header, framer: Box::new(framer), end: None, can_guess: true })
     }
 
     /// The same stream, which ends at byte `end` though the file may go on.
@@ -100,11 +101,21 @@ impl RawFormat {
     pub fn until(self, end: Option<u64>) -> Self {
         Self { end, ..self }
     }
+
+    /// The same stream, whose frames have nothing that tells where one begins: they follow each other from its start.
+    #[must_use]
+    pub fn without_marks(self) -> Self {
+        Self { can_guess: false, ..self }
+    }
 }
 
 impl Format for RawFormat {
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn can_guess(&self) -> bool {
+        self.can_guess
     }
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {

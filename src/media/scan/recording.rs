@@ -190,6 +190,11 @@ impl Scanned {
         self.format.locate(time)
     }
 
+    /// As [`Format::can_guess`].
+    pub fn can_guess(&self) -> bool {
+        self.timing() == Timing::Counted && self.format.can_guess()
+    }
+
     /// Whether the format finds times by itself.
     pub fn is_arithmetic(&self) -> bool {
         self.format.locate(MediaTime::ZERO).is_some()

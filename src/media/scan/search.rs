@@ -10,6 +10,8 @@ use crate::time::MediaTime;
 /// How many bytes one seek reads beyond the index, where times are counted: some half a second's work. A seek that
 /// would need more lands at the last key frame found, and the next one gets further.
 const SEEK_LEN_MAX: u64 = 256 << 20;
+/// Where a place can be guessed by the bit rate, what lies further ahead than this is not read up to, in bytes.
+const GUESS_LEN_MIN: u64 = 24 << 20;
 /// How many bytes are read before what was found is shared.
 pub const EXTEND_LEN: u64 = 8 << 20;
 /// How far a key frame is looked for from a place near it, in bytes.
@@ -73,6 +75,28 @@ impl Around {
     }
 }
 
+/// What is taken to be the course of times behind what has been read.
+#[derive(Debug, Clone, Copy)]
+struct Slope {
+    /// Up to where it has been read, and the time there.
+    at: u64,
+    time: MediaTime,
+    bytes_a_second: f64,
+    /// The length of the file.
+    end: u64,
+}
+
+impl Slope {
+    fn place_of(&self, time: MediaTime) -> u64 {
+        let further = ((time - self.time).as_secs_f64() * self.bytes_a_second) as u64;
+        self.at.saturating_add(further).min(self.end)
+    }
+
+    fn time_of(&self, at: u64) -> MediaTime {
+        self.time + MediaTime::from_secs_f64(at.saturating_sub(self.at) as f64 / self.bytes_a_second)
+    }
+}
+
 impl Scanned {
     /// Finds where playback begins; `None` where that is before the first key frame.
     ///
@@ -90,6 +114,14 @@ impl Scanned {
         }
         let mut left = SEEK_LEN_MAX;
         while left > 0 && !self.is_known(goal) {
+            if self.can_guess()
+                && let Some(slope) = self.slope(goal)
+            {
+                match self.guess(goal, &slope)? {
+                    None => break,
+                    landing => return Ok(landing),
+                }
+            }
             match self.extend(EXTEND_LEN, true)? {
                 Extended::More => left -= EXTEND_LEN,
                 Extended::ToEdge | Extended::Complete | Extended::Busy => break,
@@ -130,6 +162,34 @@ impl Scanned {
             }
             back = back + back;
         }
+    }
+
+    /// How a time is told from a place behind what has been read, by the bit rate; `None` when the time that is looked
+    /// for is not far behind it, or nothing has been read.
+    fn slope(&self, goal: &Goal) -> Option<Slope> {
+        let (at, time) = self.index().with(|table| (table.position, table.reach(goal.track)));
+        let end = self.len().filter(|_| time > MediaTime::ZERO)?;
+        let (len, lasts) = match self.known_end().filter(|end_time| *end_time > time) {
+            Some(end_time) => (end.saturating_sub(at), end_time - time),
+            None => (at.saturating_sub(self.start().at), time),
+        };
+        let slope = Slope { at, time, bytes_a_second: (len as f64 / lasts.as_secs_f64()).max(1.0), end };
+        (slope.place_of(goal.to) > at.saturating_add(GUESS_LEN_MIN)).then_some(slope)
+    }
+
+    /// Near where the time in question should be.
+    fn guess(&self, goal: &Goal, slope: &Slope) -> Result<Option<Landing>, Error> {
+        let near = slope.place_of(goal.to);
+        let mut back = STEP_BACK_LEN;
+        while back <= STEP_BACK_LEN_MAX && near - back > slope.at {
+            let at = near - back;
+            let entry = Entry { at, time: Some(slope.time_of(at)) };
+            if let Some((landing, _)) = self.look_around(entry, goal)?.pick(goal) {
+                return Ok(Some(landing));
+            }
+            back *= 4;
+        }
+        Ok(None)
     }
 
     /// By arithmetic, and by looking whether there is a key frame.

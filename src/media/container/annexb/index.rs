@@ -11,9 +11,15 @@ use crate::sync::Leaf;
 
 /// How many bytes are looked at before what was found is shared.
 const EXTEND_LEN: u64 = 32 << 20;
-/// How many bytes one seek looks at beyond what is known already: about half a second's work when the file is in
-/// memory. A seek that would need more lands at the last key frame found, and the next one gets further.
-const SEEK_LEN_MAX: u64 = 2 << 30;
+/// How many bytes one seek looks at beyond what is known already. A seek that would need more lands at the last key
+/// frame found, and the next one gets further.
+const SEEK_LEN_MAX: u64 = 256 << 20;
+/// What lies further ahead of what is known than this is not looked up to, but guessed, in bytes.
+const GUESS_LEN_MIN: u64 = 48 << 20;
+/// How far before the place of a guess a key frame is looked for first, in bytes; then four times as far, and so on.
+const STEP_BACK_LEN: u64 = 1 << 20;
+/// How far before it one is looked for at most.
+const STEP_BACK_LEN_MAX: u64 = 64 << 20;
 /// How many bytes are read at once when only headers are wanted.
 pub const SCAN_WINDOW_LEN: usize = 128 << 10;
 /// How many places are kept at most, of 24 bytes each: enough for eleven days.
@@ -207,13 +213,19 @@ impl Index {
     }
 
     /// The key frame for display index `target`, or `None` where that lies before the first one. What the index does
-    /// not know yet is looked at first, up to 2 GiB of the file.
+    /// not know yet is looked at first, unless that is far: then a place is guessed by the bit rate.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn find(&self, target: i64, how: SeekTo) -> Result<Option<Start>, Error> {
         let mut scanned = 0;
         while scanned < SEEK_LEN_MAX && !self.table.with(|table| table.reaches(target, how)) {
+            if let Some(guess) = self.guess(target) {
+                match self.find_near(&guess, target, how)? {
+                    None => break,
+                    found => return Ok(found),
+                }
+            }
             if !self.extend(EXTEND_LEN)? {
                 break;
             }
@@ -236,6 +248,69 @@ impl Index {
         }
         let wants_after = how == SeekTo::SyncAtOrAfter && last.display_index < target;
         Ok(Some(after.filter(|_| wants_after).unwrap_or(last)))
+    }
+}
+
+/// Where a picture should be, by the bit rate.
+struct Guess {
+    near: u64,
+    /// What is known up to here.
+    known: Extent,
+    bytes_a_picture: f64,
+    sets: Sets,
+    end: u64,
+}
+
+impl Index {
+    /// `None` when the picture is not far behind what is known.
+    fn guess(&self, target: i64) -> Option<Guess> {
+        let (known, walk) = self.table.with(|table| (table.extent, table.frontier.clone()));
+        let (end, sets) = (walk.end(), walk.sets());
+        let passed = known.position.saturating_sub(self.start.position()) as f64;
+        let bytes_a_picture = (known.pictures > 0).then(|| (passed / known.pictures as f64).max(1.0))?;
+        let further = (target.saturating_sub(known.pictures) as f64 * bytes_a_picture) as u64;
+        let near = known.position.saturating_add(further).min(end);
+        let is_far = near > known.position.saturating_add(GUESS_LEN_MIN);
+        is_far.then_some(Guess { near, known, bytes_a_picture, sets, end })
+    }
+
+    /// As [`Self::find`], counted from the guess.
+    fn find_near(&self, guess: &Guess, target: i64, how: SeekTo) -> Result<Option<Start>, Error> {
+        let mut back = STEP_BACK_LEN;
+        while back <= STEP_BACK_LEN_MAX && guess.near - back > guess.known.position {
+            let at = guess.near - back;
+            let further = (at - guess.known.position) as f64 / guess.bytes_a_picture;
+            let number = guess.known.pictures + further as i64;
+            let sync = Sync { sets: guess.sets.clone(), starts_sequence: true };
+            let walk = Pictures::from_sync(at, guess.end, sync, number, number);
+            let (before, after) = self.look_around(walk, target, back)?;
+            if let Some(before) = before {
+                let wants_after = how == SeekTo::SyncAtOrAfter && before.display_index < target;
+                return Ok(Some(after.filter(|_| wants_after).unwrap_or(before)));
+            }
+            back *= 4;
+        }
+        Ok(None)
+    }
+
+    /// The last key frame of a walk at or before the target, and the first one behind it, if they are no further than
+    /// `back` bytes and as many as that again.
+    fn look_around(&self, mut walk: Pictures, target: i64, back: u64) -> Result<(Option<Start>, Option<Start>), Error> {
+        let mut window = Window::new(self.source.clone(), SCAN_WINDOW_LEN);
+        let until = walk.position().saturating_add(back + STEP_BACK_LEN_MAX);
+        let mut before = None;
+        while walk.position() < until
+            && let Some(unit) = walk.next(&mut window)?
+        {
+            let Some(start) = Start::from_unit(unit) else { continue };
+            // Counting began anywhere: a picture is not shown before it is decoded.
+            let start = Start { decode_index: start.decode_index.min(start.display_index), ..start };
+            if start.display_index > target {
+                return Ok((before, Some(start)));
+            }
+            before = Some(start);
+        }
+        Ok((before, None))
     }
 }
 

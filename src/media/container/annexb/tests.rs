@@ -180,6 +180,27 @@ fn a_large_stream_is_known_once_it_has_been_looked_at_in_the_background_and_when
 }
 
 #[test]
+fn a_seek_far_beyond_what_is_known_goes_where_the_time_should_be_by_the_bit_rate() {
+    let keys: Vec<_> = samples(CLIP_264).into_iter().filter(|sample| sample.is_sync).collect();
+    let bytes = CLIP_264.repeat(WHOLE_LEN_MAX as usize / CLIP_264.len() + 2);
+    let recording = opened(&bytes).unwrap();
+    let mut reader = Arc::clone(&recording).reader().unwrap();
+    let to = MediaTime::from_millis(9_876_543);
+    let gop = MediaTime::from_millis(1000);
+    for (how, range) in [(SeekTo::SyncAtOrBefore, to - gop..to), (SeekTo::SyncAtOrAfter, to..to + gop)] {
+        let landed = reader.seek(to, how).unwrap();
+        assert!(range.contains(&landed), "{how:?}: {landed}");
+        assert_eq!(recording.duration(), None, "nobody has read up to there");
+        let mut sample = Sample::default();
+        assert!(matches!(reader.next(&mut sample), Ok(Next::Sample)));
+        assert!(sample.is_sync && sample.pts == landed && sample.dts <= landed, "{sample:?}");
+        assert!(keys.iter().any(|key| key.data == sample.data), "a whole key frame");
+    }
+    let last = reader.seek(MediaTime::MAX, SeekTo::SyncAtOrBefore).unwrap();
+    assert!(last > to && last < MediaTime::MAX && read_all(&mut *reader).len() < 24, "{last}");
+}
+
+#[test]
 fn parameter_sets_are_announced_once() {
     let recording = opened(CLIP_264).unwrap();
     let Codec::H264(config) = &recording.tracks()[0].codec else { panic!("not H.264") };

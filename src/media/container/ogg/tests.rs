@@ -438,3 +438,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_checksum_is_the_remainder_of_the_division_that_the_rfc_describes() {
+    let divided = |page: &[u8]| {
+        page.iter().fold(0_u32, |sum, byte| {
+            let sum = sum ^ u32::from(*byte) << 24;
+            (0..8).fold(sum, |sum, _| if sum >> 31 == 0 { sum << 1 } else { sum << 1 ^ 0x04c1_1db7 })
+        })
+    };
+    for len in 27..60_u8 {
+        let mut bytes: Vec<u8> = (0..len).map(|number| number.wrapping_mul(37) ^ len).collect();
+        let told = page::checksum(&bytes);
+        bytes[22..26].fill(0);
+        assert_eq!(told, divided(&bytes), "{len} bytes");
+    }
+}

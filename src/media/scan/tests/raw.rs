@@ -138,6 +138,36 @@ fn a_large_raw_file_is_read_in_the_background_and_sought_by_what_that_showed() {
     assert_eq!(viewer.next().unwrap(), number(5_432_180 / 20));
 }
 
+#[test]
+fn a_seek_far_beyond_what_was_read_goes_where_the_time_should_be_by_the_bit_rate() {
+    let recording = opened(&frames(800_000));
+    let mut viewer = Viewer::new(&recording, &[0]);
+    let nearby = |to: i64, how| {
+        move |landed: i64| match how {
+            SeekTo::SyncAtOrBefore => (to - 20..=to).contains(&landed),
+            SeekTo::SyncAtOrAfter => (to..=to + 20).contains(&landed),
+        }
+    };
+    for (to, how) in [(15_000_000, SeekTo::SyncAtOrBefore), (14_000_000, SeekTo::SyncAtOrAfter)] {
+        let landed = viewer.seek(to, how);
+        assert!(nearby(to, how)(landed), "{how:?} {to}: {landed}");
+        assert_eq!(recording.duration(), None, "nobody has read up to there");
+        let found = viewer.next().unwrap();
+        let millis = |viewer: &Viewer| viewer.sample.pts.as_nanos() / 1_000_000;
+        assert_eq!(millis(&viewer), landed);
+        let close = (0..50_000).any(|off| [to / 20 - off, to / 20 + off].map(|n| number(n as u32)).contains(&found));
+        assert!(close, "a frame that is near in truth, too");
+        let numbers = [viewer.next().unwrap(), viewer.next().unwrap()];
+        assert_eq!(millis(&viewer), landed + 40, "{numbers:?}");
+    }
+    let last = viewer.seek(99_999_999, SeekTo::SyncAtOrBefore);
+    assert!((15_900_000..16_100_000).contains(&last), "{last}");
+    assert_eq!(viewer.next().unwrap(), number(799_999));
+    // What is near is read up to, and exact.
+    assert_eq!(viewer.seek(3_000_000, SeekTo::SyncAtOrBefore), 3_000_000);
+    assert_eq!(viewer.next().unwrap(), number(150_000));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
