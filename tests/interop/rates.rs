@@ -7,7 +7,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Response, is_bye};
+use super::client::{Client, PATIENCE, Response, is_bye};
 use super::clips::{Clip, Video, by_name, shelf};
 use super::common::{Server, for_all};
 use super::depacketise::{self, Received};
@@ -116,7 +116,7 @@ impl Viewer {
         let session = format!("Session: {}", self.session);
         self.client.frames.clear();
         let answer = self.client.request("PLAY", url, &[&[session.as_str()], ask.headers].concat()).ok();
-        let pictures = self.take(&answer);
+        let pictures = self.take(&answer, ask.at_least);
         self.client.request("PAUSE", url, &[&session]).ok();
         let scale = answer.header("Scale").map_or(1.0, |scale| scale.parse().unwrap_or(f64::NAN));
         if scale != ask.scale {
@@ -138,11 +138,14 @@ impl Viewer {
     }
 
     /// What comes after an answer. The last picture may not be complete and is left out, unless a goodbye follows it.
-    fn take(&mut self, answer: &Response) -> Vec<Picture> {
+    /// On a busy machine it takes longer until there are enough.
+    fn take(&mut self, answer: &Response, at_least: usize) -> Vec<Picture> {
         let (seq, rtptime) = rtp_info(answer);
         let mut pictures: Vec<Picture> = Vec::new();
-        let end = Instant::now() + WATCHED;
-        while let Ok(frame) = self.client.frame(end.saturating_duration_since(Instant::now())) {
+        let begun = Instant::now();
+        loop {
+            let time = if pictures.len() > at_least { WATCHED } else { WATCHED + PATIENCE };
+            let Ok(frame) = self.client.frame(time.saturating_sub(begun.elapsed())) else { break };
             if frame.channel == 1 && is_bye(&frame.data) {
                 return pictures;
             }

@@ -30,6 +30,13 @@ PIPELINE = """
 seek_number = 0
 
 
+def note_flush(_, info):
+    """Each seek empties the pipeline once; what is shown from then on is shown because of it."""
+    global seek_number
+    seek_number += info.get_event().type == Gst.EventType.FLUSH_STOP
+    return Gst.PadProbeReturn.OK
+
+
 def show(sink):
     number = seek_number
     sample = sink.emit("pull-sample")
@@ -46,14 +53,12 @@ def bound(seconds):
 
 
 def watch(pipeline, loop, seeks):
-    global seek_number
     time.sleep(1.5)
     for seek in seeks:
         rate, names, start, stop, seconds = seek.split(":")
         flags = Gst.SeekFlags.FLUSH
         for name in names:
             flags |= FLAGS[name]
-        seek_number += 1
         if not pipeline.seek(float(rate), Gst.Format.TIME, flags, *bound(start), *bound(stop)):
             sys.exit(f"GStreamer cannot seek: {seek}")
         time.sleep(float(seconds))
@@ -63,7 +68,9 @@ def watch(pipeline, loop, seeks):
 def main(url, seeks):
     Gst.init(None)
     pipeline = Gst.parse_launch(PIPELINE.format(url))
-    pipeline.get_by_name("pictures").connect("new-sample", show)
+    pictures = pipeline.get_by_name("pictures")
+    pictures.connect("new-sample", show)
+    pictures.get_static_pad("sink").add_probe(Gst.PadProbeType.EVENT_FLUSH, note_flush)
     loop = GLib.MainLoop()
     bus = pipeline.get_bus()
     bus.add_signal_watch()
