@@ -279,9 +279,8 @@ impl IvfScanner {
         Ok(if is_frame { Found::Frame(head) } else { Found::Nothing })
     }
 
-    /// Whether frames follow each other from byte `at` on, whose times go on from there.
-    fn is_chain(&mut self, mut at: u64) -> Result<Option<bool>, Error> {
-        let file_len = self.source.len()?;
+    /// Whether frames follow each other from byte `at` on of a file of so many bytes, whose times go on from there.
+    fn is_chain(&mut self, mut at: u64, file_len: u64) -> Result<Option<bool>, Error> {
         let mut ticks: Option<u64> = None;
         for _ in 0..CHAIN_LEN {
             if at == file_len && ticks.is_some() {
@@ -310,7 +309,7 @@ impl IvfScanner {
     fn find(&mut self) -> Result<bool, Error> {
         let file_len = self.source.len()?;
         while self.position < file_len {
-            match self.is_chain(self.position)? {
+            match self.is_chain(self.position, file_len)? {
                 Some(true) => return Ok(true),
                 Some(false) => self.position += 1,
                 None => return Ok(false),
