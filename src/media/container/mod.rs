@@ -13,6 +13,7 @@ pub mod matroska;
 mod mjpeg;
 pub mod mp4;
 mod mpeg4_es;
+mod mpeg_clock;
 mod mpeg_ps;
 pub mod mpeg_ts;
 mod mpeg_video_es;

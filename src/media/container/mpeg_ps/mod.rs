@@ -9,6 +9,9 @@
 //! | `survey` | what opening a file looks at |
 //! | `scanner` | samples of all tracks, from any place |
 //!
+//! Where stamps start anew, as in recordings put together, time goes on without a gap. Files in which that is found can
+//! only be read from places with a time ([`scan::Timing::Counted`]): met before, or guessed.
+//!
 //! Recorders by Hikvision put a header of 40 bytes in front, which begins with `IMKH`, and call the file `.mp4`.
 
 mod packets;
@@ -87,5 +90,10 @@ impl Format for MpegPs {
 
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
         Box::new(PsScanner::new(&self.source, &self.layout, entry))
+    }
+
+    /// Packs are found from any byte on.
+    fn can_guess(&self) -> bool {
+        true
     }
 }

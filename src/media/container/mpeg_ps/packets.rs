@@ -13,7 +13,7 @@ const CODE_LEN: usize = 4;
 const WHAT: &str = "the program stream";
 
 /// MPEG_program_end_code, the lowest of the codes that structure a program stream (ISO/IEC 13818-1 section 2.5.3).
-const PROGRAM_END: u8 = 0xb9;
+pub const PROGRAM_END: u8 = 0xb9;
 /// pack_start_code.
 pub const PACK: u8 = 0xba;
 /// stream_id of a program stream map (ISO/IEC 13818-1 table 2-22).

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::packets::{Item, Packets, Piece};
+use super::packets::{Item, PROGRAM_END, Packets, Piece};
 use super::streams::{Kind, PrivateUse, StreamKey, key_of};
 use super::timeline::Timeline;
 use crate::media::io::Source;
@@ -39,6 +39,14 @@ pub struct Layout {
     pub start: u64,
 }
 
+impl Layout {
+    /// Whether a packet is of the stream that seeking goes by.
+    pub fn is_sought_by(&self, piece: &Piece, payload: &[u8]) -> bool {
+        let sought = self.streams.get(self.seek_stream).map(|stream| stream.key);
+        sought == Some(key_of(piece.stream_id, payload, self.private_use))
+    }
+}
+
 struct Track {
     key: StreamKey,
     header_len: usize,
@@ -70,20 +78,16 @@ pub struct PsScanner {
 }
 
 impl PsScanner {
-    /// Reads from `entry` on.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Reads from `entry` on. If that is no place that was met before, its time is that of what comes first.
     pub fn new(source: &Source, layout: &Layout, entry: Entry) -> Self {
         let is_start = entry.at == layout.start;
-        let timeline = entry.time.and_then(|time| anchored(source, layout, entry.at, time));
-        let packets = match entry.time {
-            Some(_) => Packets::new(source, entry.at),
-            None => Packets::from_any_byte(source, entry.at),
-        };
+        let is_met = entry.time.is_some() && (is_start || begins_unit(source, entry.at));
+        let packets = if is_met { Packets::new } else { Packets::from_any_byte };
+        let timeline = entry.time.and_then(|time| anchored(packets(source, entry.at), layout, time));
+        let packets = packets(source, entry.at);
         let tracks = layout.streams.iter().enumerate().filter_map(|(index, stream)| {
             let mut framer = stream.kind.framer(stream.codec.as_ref())?;
-            let has_time = index == layout.seek_stream && entry.time.is_some();
+            let has_time = index == layout.seek_stream && is_met;
             framer.start(if has_time { entry.time.unwrap_or_default() } else { MediaTime::ZERO });
             Some(Track {
                 key: stream.key,
@@ -169,16 +173,21 @@ impl PsScanner {
     }
 }
 
-/// The timeline on which the first time stamp of the stream that seeking goes by, from byte `at` on, has `time`.
-fn anchored(source: &Source, layout: &Layout, at: u64, time: MediaTime) -> Option<Timeline> {
-    let wanted = layout.streams.get(layout.seek_stream)?.key;
-    let mut packets = Packets::new(source, at);
-    while packets.position() < at.saturating_add(STAMP_SEARCH_LEN) {
+/// Whether a pack or a packet begins at byte `at`, as it does wherever a sample was met.
+fn begins_unit(source: &Source, at: u64) -> bool {
+    let mut code = [0; 4];
+    let filled = source.read_at(&mut code, at, "the program stream");
+    filled.is_ok_and(|filled| filled == code.len()) && code[..3] == [0, 0, 1] && code[3] >= PROGRAM_END
+}
+
+/// The timeline on which the first time stamp in `packets` of the stream that seeking goes by has `time`.
+fn anchored(mut packets: Packets, layout: &Layout, time: MediaTime) -> Option<Timeline> {
+    let until = packets.position().saturating_add(STAMP_SEARCH_LEN);
+    while packets.position() < until {
         match packets.next().ok()? {
             Item::Piece(piece) => {
                 let Some(stamp) = piece.stamp else { continue };
-                let payload = packets.payload(&piece).ok()?;
-                if key_of(piece.stream_id, payload, layout.private_use) == wanted {
+                if layout.is_sought_by(&piece, packets.payload(&piece).ok()?) {
                     return Some(Timeline::at(layout.base, stamp.pts, time));
                 }
             }

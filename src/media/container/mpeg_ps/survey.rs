@@ -6,9 +6,10 @@ use super::packets::{Item, PRIVATE_1, Packets};
 use super::program_map::ProgramMap;
 use super::scanner::{Layout, PsScanner, Stream};
 use super::streams::{Kind, PrivateUse, StreamKey, key_of, kind_of};
-use super::timeline::RATE;
+use super::timeline::{AHEAD_MAX, RATE};
 use super::{HIKVISION, NAME};
 use crate::media::codec::G711Config;
+use crate::media::container::mpeg_clock;
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Header, Scanner, Timing};
 use crate::media::{Codec, Error, Next, Note, Sample, Track};
@@ -205,8 +206,37 @@ fn measure(
     let time = Some(kept[0].1.pts - earliest);
     layout.streams = kept.into_iter().map(|(stream, _)| stream).collect();
     let start = Entry { at: start, time };
-    let header = Header { container: NAME, tracks, notes, start, timing: Timing::Stamped, duration: None };
+    let has_jumps = has_jumps(source, &layout)?;
+    if has_jumps {
+        notes.push(Note { at: None, text: "the clock was set anew: time goes on without a gap".to_owned() });
+    }
+    let timing = if has_jumps { Timing::Counted } else { Timing::Stamped };
+    let header = Header { container: NAME, tracks, notes, start, timing, duration: None };
     Ok((header, layout))
+}
+
+/// Whether the stamps of the stream that seeking goes by ever start anew, as far as some from all over the file tell.
+fn has_jumps(source: &Source, layout: &Layout) -> Result<bool, Error> {
+    let all = layout.start..source.len()?;
+    let probes = mpeg_clock::probe(all, layout.base, AHEAD_MAX, |range, count, stamps| {
+        let mut packets = Packets::from_any_byte(source, range.start);
+        packets.finish();
+        let wanted = stamps.len().saturating_add(count);
+        while packets.position() < range.end && stamps.len() < wanted {
+            match packets.next()? {
+                Item::Piece(piece) => {
+                    let Some(stamp) = piece.stamp else { continue };
+                    if layout.is_sought_by(&piece, packets.payload(&piece)?) {
+                        stamps.push((piece.at, stamp.dts.unwrap_or(stamp.pts)));
+                    }
+                }
+                Item::Map(_) | Item::Damage(_) => {}
+                Item::Pending | Item::End => break,
+            }
+        }
+        Ok(())
+    })?;
+    Ok(probes.has_jumps)
 }
 
 /// What the first samples of a stream showed.

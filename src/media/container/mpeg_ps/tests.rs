@@ -140,6 +140,55 @@ fn the_counter_of_stamps_turns_and_jumps_are_closed() {
     assert_eq!(millis(&got, 1)[39..41], [(780, 780), (840, 840)]);
 }
 
+/// Recordings of 8 s each, put together, with so much stuffing for each picture.
+fn put_together(pieces: usize, stuffing: usize) -> Vec<u8> {
+    let piece = recording(Mpeg2, 900_000, 50);
+    let padding: Vec<u8> = pes(Mpeg2, 0xbe, None, &[0xff; 50_000]).repeat(stuffing / 50_000);
+    let is_pack = |at: &usize| piece[*at..].starts_with(&[0, 0, 1, 0xba]);
+    let packs: Vec<usize> = (0..piece.len()).filter(is_pack).chain([piece.len()]).collect();
+    let padded = packs.windows(2).map(|pack| [&piece[pack[0]..pack[1]], &padding].concat());
+    padded.collect::<Vec<_>>().concat().repeat(pieces)
+}
+
+#[test]
+fn seeks_in_recordings_put_together_go_by_the_bit_rate_until_all_has_been_read() {
+    let source = source_of(&put_together(12, 50_000));
+    let format = MpegPs::open(&source).unwrap();
+    assert_eq!(format.header().timing, Timing::Counted);
+    assert_eq!(format.header().notes[0].to_string(), "the clock was set anew: time goes on without a gap");
+    super::super::testing::check_put_together(&scan::open(format).unwrap(), &source, 96);
+}
+
+#[test]
+fn from_a_guess_on_sound_stays_beside_its_pictures_and_every_place_keeps_its_time() {
+    let file = put_together(3, 0);
+    let format = opened(&file);
+    assert_eq!(format.header().timing, Timing::Counted);
+    let all = scan_all(&format);
+    let told = MediaTime::from_millis(5_000_000);
+    for at in (file.len() as u64 / 7..file.len() as u64 * 6 / 7).step_by(997) {
+        let got = scan_from(&format, Entry { at, time: Some(told) });
+        let off = got.samples[0].pts - told;
+        let near = MediaTime::from_millis(-1000)..MediaTime::from_millis(1000);
+        assert!(near.contains(&off), "from byte {at} on: {off:?}");
+        // How much earlier each sample is than when all is read from the start on.
+        let off = (0..2).flat_map(|track| {
+            let (all, of) = (millis(&all, track), millis(&got, track));
+            all.into_iter().rev().zip(of.into_iter().rev()).map(|(all, of)| of.0 - all.0).collect::<Vec<_>>()
+        });
+        let off: Vec<i64> = off.collect();
+        let apart = off.iter().max().unwrap() - off.iter().min().unwrap();
+        assert!(apart <= 40, "from byte {at} on: {apart} ms");
+        let key = got.samples.iter().position(|sample| sample.track == 0 && sample.is_sync).unwrap();
+        let again = scan_from(&format, got.entries[key]);
+        for track in 0..2 {
+            let (all, again) = (millis(&got, track), millis(&again, track));
+            assert!(all.ends_with(&again), "from byte {at} on, again: track {track}");
+        }
+        assert_eq!(again.samples.iter().find(|got| got.track == 0), Some(&got.samples[key]));
+    }
+}
+
 #[test]
 fn reading_from_any_entry_gives_the_same_samples_with_the_same_times() {
     for file in [

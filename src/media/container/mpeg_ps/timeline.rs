@@ -11,17 +11,15 @@ use super::streams::StreamKey;
 use crate::media::scan::Stamp;
 use crate::time::MediaTime;
 
-/// Ticks a second.
-pub const RATE: u32 = 90_000;
+pub use crate::media::container::mpeg_clock::CLOCK_RATE as RATE;
+use crate::media::container::mpeg_clock::{MODULUS as TURN, distance};
 
-/// How many different stamps there are.
-const TURN: i64 = 1 << 33;
 /// How far stamps of one stream go back in a stretch, in ticks: times of presentation do, by some pictures.
 const STREAM_BACK_MAX: i64 = RATE as i64 / 2;
 /// How far one stream is behind another in a stretch, in ticks: 10 s.
 const BACK_MAX: i64 = 10 * RATE as i64;
 /// How far stamps go ahead: a minute. A recorder that waits for motion may leave out some.
-const AHEAD_MAX: i64 = 60 * RATE as i64;
+pub const AHEAD_MAX: i64 = 60 * RATE as i64;
 /// How long the last picture of a stretch is taken to last, in ticks.
 const PICTURE: i64 = RATE as i64 / 25;
 /// How far the first stamp may be from the time that is told for it: a second, if that is of an earlier sample (ISO/IEC
@@ -54,12 +52,6 @@ impl Stretch {
     fn to(self, raw: u64) -> Self {
         Self { raw, ticks: self.ticks + distance(self.raw, raw), ..self }
     }
-}
-
-/// From `from` to `to` on the shorter way.
-fn distance(from: u64, to: u64) -> i64 {
-    let forward = (to.wrapping_sub(from) as i64).rem_euclid(TURN);
-    if forward > TURN / 2 { forward - TURN } else { forward }
 }
 
 impl Timeline {

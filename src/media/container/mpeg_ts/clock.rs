@@ -1,9 +1,8 @@
 //! Time stamps of 33 bits that wrap around after 26.5 hours, and clocks that are set anew, as one timeline.
 
-/// Ticks a second of PTS and DTS.
-pub const CLOCK_RATE: u32 = 90_000;
-/// Stamps count modulo this.
-const MODULUS: i64 = 1 << 33;
+use crate::media::container::mpeg_clock::MODULUS;
+pub use crate::media::container::mpeg_clock::{CLOCK_RATE, distance};
+
 /// How far a stamp may be before the one before it in its stream, in ticks: without DTS, as far as pictures are
 /// reordered. Beyond, the clock was set back.
 const BACKWARD_MAX: i64 = 2 * CLOCK_RATE as i64;
@@ -13,14 +12,11 @@ const SKEW_MAX: i64 = 10 * CLOCK_RATE as i64;
 pub const FORWARD_MAX: i64 = 10 * CLOCK_RATE as i64;
 /// What comes after a jump is so much later than what came before it.
 const STEP: i64 = CLOCK_RATE as i64 / 25;
+/// How far the first stamp may be from the time that is told for where reading begins, to be placed by what was closed
+/// up before: what is told is the time of a sample, and it may have no stamp of its own.
+const NEAR: i64 = 2 * CLOCK_RATE as i64;
 /// How much earlier than the first stamp of the file others may be.
 const EARLIER_MAX: i64 = 60 * CLOCK_RATE as i64;
-
-/// The signed distance of two stamps that is nearest to 0.
-pub fn distance(from: u64, to: u64) -> i64 {
-    let distance = (to as i64 - from as i64).rem_euclid(MODULUS);
-    if distance >= MODULUS / 2 { distance - MODULUS } else { distance }
-}
 
 /// The stamp that is `ticks` after another one.
 pub fn shifted(stamp: u64, ticks: i64) -> u64 {
@@ -42,6 +38,10 @@ pub struct Clock {
     offset: i64,
     /// The time there, as far as it is known.
     near: Option<i64>,
+    /// When what comes first is shown, unless the stamps say nearly the same.
+    told: Option<i64>,
+    /// It is that time that was gone by, not the stamps of the file.
+    is_told: bool,
     /// A stamp and its time, after the last jump, and before it.
     anchor: Option<(u64, i64)>,
     anchor_before: Option<(u64, i64)>,
@@ -70,7 +70,16 @@ impl Clock {
     /// Begins to read where `offset` ticks were closed up before. `near` is the time there, which tells the turn of the
     /// counter.
     pub fn new(base: u64, offset: i64, near: Option<i64>, forward_max: i64) -> Self {
-        Self { base: Some(base), offset, near, anchor: None, anchor_before: None, latest: i64::MIN, forward_max }
+        Self { base: Some(base), offset, near, forward_max, ..Self::unset() }
+    }
+
+    /// Begins to read at a time that was told, perhaps by guessing: wherever the stamps of the file start anew, what
+    /// comes first has that time. `offset` ticks were closed up before as far as that is known.
+    pub fn told(base: u64, offset: Option<i64>, time: i64) -> Self {
+        let told = Some(time);
+        // Without an offset no stamp says anything.
+        let base = offset.map(|_| base);
+        Self { base, offset: offset.unwrap_or(0), near: told, told, ..Self::unset() }
     }
 
     /// The first stamp that comes is time 0.
@@ -79,6 +88,8 @@ impl Clock {
             base: None,
             offset: 0,
             near: None,
+            told: None,
+            is_told: false,
             anchor: None,
             anchor_before: None,
             latest: i64::MIN,
@@ -91,15 +102,26 @@ impl Clock {
         self.base
     }
 
-    /// The time of the next `stamp` of a stream.
-    pub fn place(&mut self, stream: &mut StreamClock, stamp: u64) -> Placed {
+    /// Whether times go by one that was told: nothing that is closed up from here on is known from the start of the
+    /// file on.
+    pub fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// The time of the next `stamp` of a stream, whose sample is shown `delay` ticks later.
+    pub fn place(&mut self, stream: &mut StreamClock, stamp: u64, delay: i64) -> Placed {
         let placed = match (stream.last, self.anchor) {
-            (_, None) => Placed { time: self.first(stamp), jumped: None },
+            (_, None) => Placed { time: self.first(stamp, delay), jumped: None },
             (None, Some((anchor, time))) => {
                 let since = time + distance(anchor, stamp);
                 // The anchor may be old: the turn of the counter is that which is nearest to now.
                 let turns = ((self.latest - since) as f64 / MODULUS as f64).round() as i64;
-                Placed { time: since + turns * MODULUS, jumped: None }
+                let time = since + turns * MODULUS;
+                // Of another stream reading may have begun shortly before the clock was set.
+                match self.told.is_some() && !(-SKEW_MAX..=SKEW_MAX).contains(&(time - self.latest)) {
+                    true => self.jump(stamp),
+                    false => Placed { time, jumped: None },
+                }
             }
             (Some((last, last_time)), Some(anchor)) => {
                 let step = distance(last, stamp);
@@ -123,10 +145,18 @@ impl Clock {
         placed
     }
 
-    fn first(&mut self, stamp: u64) -> i64 {
+    fn first(&mut self, stamp: u64, delay: i64) -> i64 {
+        let is_unknown = self.base.is_none();
         let time = since(*self.base.get_or_insert(stamp), stamp) + self.offset;
         let turns = self.near.map_or(0, |near| ((near - time) as f64 / MODULUS as f64).round() as i64);
-        time + turns * MODULUS
+        let time = time + turns * MODULUS;
+        match self.told.map(|told| told - delay) {
+            Some(told) if is_unknown || (told - time).abs() > NEAR => {
+                self.is_told = true;
+                told
+            }
+            _ => time,
+        }
     }
 
     fn jump(&mut self, stamp: u64) -> Placed {
@@ -154,7 +184,7 @@ mod tests {
         let mut streams = [StreamClock::default(); 2];
         let placed: Vec<_> = stamps
             .iter()
-            .map(|(stream, stamp)| clock.place(&mut streams[*stream], stamp * CLOCK_RATE as u64 % (1 << 33)))
+            .map(|(stream, stamp)| clock.place(&mut streams[*stream], stamp * CLOCK_RATE as u64 % (1 << 33), 0))
             .collect();
         let times = placed.iter().map(|placed| (placed.time + SECOND / 2).div_euclid(SECOND)).collect();
         (times, placed.iter().filter(|placed| placed.jumped.is_some()).count())
@@ -169,7 +199,7 @@ mod tests {
         for second in 0..3 * turn as i64 {
             if second % 7 == 0 {
                 let stamp = (base + second as u64 * 90_000) % (1 << 33);
-                assert_eq!(clock.place(&mut stream, stamp), Placed { time: second * SECOND, jumped: None });
+                assert_eq!(clock.place(&mut stream, stamp, 0), Placed { time: second * SECOND, jumped: None });
             }
         }
     }
@@ -198,6 +228,26 @@ mod tests {
         let three_turns = 3 * MODULUS / SECOND;
         let mut clock = Clock::new(1000 * 90_000, 0, Some(3 * MODULUS), FORWARD_MAX);
         assert_eq!(times(&mut clock, &[(0, 1020), (1, 1019)]).0, [three_turns + 20, three_turns + 19]);
+    }
+
+    #[test]
+    fn a_time_that_was_told_is_that_of_what_comes_first_unless_stamps_say_nearly_the_same() {
+        for (offset, told, expected) in [
+            (Some(985), 5, [5, 5, 10]),
+            (Some(985), 6, [5, 5, 10]),
+            (Some(985), 4000, [4000, 4000, 4005]),
+            (None, 6, [6, 6, 11]),
+            (Some(0), 4000, [4000, 4000, 4005]),
+        ] {
+            let offset = offset.map(|seconds| seconds * SECOND);
+            let mut clock = Clock::told(1000 * 90_000, offset, told * SECOND);
+            assert_eq!(times(&mut clock, &[(0, 20), (1, 20), (0, 25)]).0, expected, "{offset:?}, {told} s");
+        }
+        let mut clock = Clock::told(0, None, 100 * SECOND);
+        assert_eq!(clock.place(&mut StreamClock::default(), 77, SECOND).time, 99 * SECOND, "what is shown at 100 s");
+        let mut clock = Clock::told(0, None, 100 * SECOND);
+        let stamps = [(0, 5000), (1, 20), (0, 20), (0, 21), (1, 21)];
+        assert_eq!(times(&mut clock, &stamps), (vec![100, 100, 100, 101, 101], 1), "shortly before the clock is set");
     }
 
     #[test]

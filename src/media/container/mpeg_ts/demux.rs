@@ -120,6 +120,11 @@ impl Demux {
         self.clock.base()
     }
 
+    /// As [`Clock::is_told`].
+    pub fn is_told(&self) -> bool {
+        self.clock.is_told()
+    }
+
     /// How far it has read.
     pub fn position(&self) -> u64 {
         self.packets.position()
@@ -249,15 +254,15 @@ impl Demux {
 
     fn stamp(&mut self, track: usize, ticks: Ticks, at: u64) -> Stamp {
         let decoded = ticks.dts.unwrap_or(ticks.pts);
-        let placed = self.clock.place(&mut self.streams[track].clock, decoded);
+        let delay = distance(decoded, ticks.pts);
+        let delay = if (0..=DELAY_MAX).contains(&delay) { delay } else { 0 };
+        let placed = self.clock.place(&mut self.streams[track].clock, decoded, delay);
         if let Some(offset) = placed.jumped {
             self.offset = offset;
             self.errors.push_back(Error::malformed("sequence of time stamps", at));
             self.mark(at);
         }
         let time = |ticks| MediaTime::from_ticks(ticks, CLOCK_RATE);
-        let delay = distance(decoded, ticks.pts);
-        let delay = if (0..=DELAY_MAX).contains(&delay) { delay } else { 0 };
         Stamp { pts: time(placed.time + delay), dts: ticks.dts.map(|_| time(placed.time)) }
     }
 

@@ -1,6 +1,8 @@
 //! Where in a file clocks were set anew and streams moved, as far as readers have met it: what must be known to read on
 //! from a place behind.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::sync::Leaf;
 
 /// How many are remembered.
@@ -21,6 +23,8 @@ pub struct Landmark {
 #[derive(Debug, Default)]
 pub struct Landmarks {
     all: Leaf<Vec<Landmark>>,
+    /// The byte up to which they are known.
+    reach: AtomicU64,
 }
 
 impl Landmarks {
@@ -32,8 +36,18 @@ impl Landmarks {
         })
     }
 
-    /// Adds what a reader met who knew what was before.
-    pub fn add(&self, found: Vec<Landmark>) {
+    /// Whether all that come before byte `at` are known.
+    pub fn reach(&self, at: u64) -> bool {
+        at <= self.reach.load(Ordering::Acquire)
+    }
+
+    /// Adds what a reader met up to byte `until` who knew what was before.
+    pub fn add(&self, found: Vec<Landmark>, until: u64) {
+        self.insert(found);
+        self.reach.fetch_max(until, Ordering::Release);
+    }
+
+    fn insert(&self, found: Vec<Landmark>) {
         if found.is_empty() {
             return;
         }

@@ -6,10 +6,11 @@ use super::clock::{CLOCK_RATE, Clock};
 use super::demux::{Demux, Stream};
 use super::landmarks::Landmarks;
 use super::packet::{Found, PACKET_LEN, Packets, STRIDES};
-use super::probes::{Probes, pes_stamp, probe};
+use super::probes::{pes_stamp, probe};
 use super::program::{Discovery, Place, ProgramReader, discover};
 use super::survey::{Surveyed, survey};
 use super::tsx::Sidecar;
+use crate::media::container::mpeg_clock::Probes;
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
 use crate::media::{Codec, Error, Next, Note, Sample};
@@ -92,9 +93,26 @@ pub(super) fn find_start(source: &Source) -> Result<(u64, usize), Error> {
     }
 }
 
+/// The clock of a reader who begins at `entry`, where `offset` ticks were closed up before, if that is known.
+pub(super) fn begin(header: &Header, probes: &Probes, base: u64, entry: Entry, offset: Option<i64>) -> Clock {
+    let told = entry.time.map(|time| time.to_ticks(CLOCK_RATE));
+    match told.filter(|_| header.timing == Timing::Counted && entry.at > header.start.at) {
+        Some(time) => Clock::told(base, offset, time),
+        None => {
+            let near = told.unwrap_or_else(|| probes.time_at(entry.at));
+            Clock::new(base, offset.unwrap_or(0), Some(near), probes.forward_max)
+        }
+    }
+}
+
 impl Format for TransportStream {
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Packets are found from any byte on.
+    fn can_guess(&self) -> bool {
+        true
     }
 
     fn locate(&self, time: MediaTime) -> Option<Entry> {
@@ -114,16 +132,16 @@ impl Format for TransportStream {
             }
             stream
         };
-        let near = entry.time.map(|time| time.to_ticks(CLOCK_RATE)).unwrap_or_else(|| self.probes.time_at(entry.at));
+        let is_known = is_start || entry.time.is_some() && self.landmarks.reach(entry.at);
         let offset = landmark.as_ref().map_or(0, |landmark| landmark.offset);
-        let clock = Clock::new(self.base, offset, Some(near), self.probes.forward_max);
+        let clock = begin(&self.header, &self.probes, self.base, entry, is_known.then_some(offset));
         let streams = self.streams.iter().enumerate().map(stream).collect();
         let packets = packets(&self.source, entry.at, self.stride);
         Box::new(TransportScanner {
             demux: Demux::new(packets, streams, ProgramReader::new(&self.discovery), clock, offset),
             waiting: self.streams.iter().map(|(_, _, waits_for_sync)| is_start && *waits_for_sync).collect(),
             last: entry,
-            landmarks: (is_start || entry.time.is_some()).then(|| Arc::clone(&self.landmarks)),
+            landmarks: is_known.then(|| Arc::clone(&self.landmarks)),
         })
     }
 }
@@ -143,8 +161,8 @@ impl Scanner for TransportScanner {
             let mut origin = 0;
             let next = self.demux.next(sample, &mut origin)?;
             let met = self.demux.take_landmarks();
-            if let Some(landmarks) = &self.landmarks {
-                landmarks.add(met);
+            if let Some(landmarks) = self.landmarks.as_ref().filter(|_| !self.demux.is_told()) {
+                landmarks.add(met, self.demux.position());
             }
             if !matches!(next, Next::Sample) {
                 return Ok(next);
@@ -152,7 +170,10 @@ impl Scanner for TransportScanner {
             let waiting = &mut self.waiting[sample.track];
             *waiting &= !sample.is_sync;
             if !*waiting {
-                self.last = Entry { at: origin, time: Some(sample.pts) };
+                // Several samples may begin in one PES packet; its time is that of the first.
+                if origin != self.last.at {
+                    self.last = Entry { at: origin, time: Some(sample.pts) };
+                }
                 return Ok(next);
             }
             sample.clear();

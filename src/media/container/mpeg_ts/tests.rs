@@ -175,6 +175,61 @@ fn recordings_put_together_play_on_without_a_gap_and_lose_nothing() {
     }
 }
 
+/// Recordings of 8 s each, put together, with so much stuffing a second.
+fn put_together(pieces: u64, stuffing: usize) -> Vec<u8> {
+    let mut file = Vec::new();
+    for _ in 0..pieces {
+        let mut muxer = Muxer::default();
+        for number in 0..200 {
+            muxer.movie(900_000, number, number + 1);
+            for _ in 0..stuffing / 25 / PACKET_LEN {
+                muxer.packet(0x1fff, false, &[], &[0xff; 184]);
+            }
+        }
+        file.extend(muxer.file);
+    }
+    file
+}
+
+#[test]
+fn seeks_in_recordings_put_together_go_by_the_bit_rate_until_all_has_been_read() {
+    let source = source(&put_together(12, 1 << 20));
+    for recording in [
+        crate::media::scan::open(TransportStream::open(&source).unwrap()).unwrap(),
+        crate::media::scan::open(super::whole::WholeStream::open(&source).unwrap()).unwrap(),
+    ] {
+        crate::media::container::testing::check_put_together(&recording, &source, 96);
+    }
+}
+
+#[test]
+fn from_a_guess_on_sound_stays_beside_its_pictures_and_every_place_keeps_its_time() {
+    let file = put_together(3, 0);
+    let stream = open(&file);
+    assert_eq!(stream.header().timing, Timing::Counted);
+    let all = samples(&open(&file));
+    let told = 5000 * 90_000;
+    for at in (file.len() as u64 / 7..file.len() as u64 * 6 / 7).step_by(9973) {
+        let (found, _) = drain(stream.scan(Entry { at, time: Some(MediaTime::from_ticks(told, 90_000)) }));
+        assert!((told..told + 90_000).contains(&found[0].0.1), "from byte {at} on: {:?}", found[0]);
+        // How much earlier each sample is than when all is read from the start on.
+        let of: Vec<Seen> = found.iter().map(|found| found.0).collect();
+        let off = (0..2).flat_map(|track| {
+            let (all, of) = (times(&all, track), times(&of, track));
+            all.into_iter().rev().zip(of.into_iter().rev()).map(|(all, of)| of - all).collect::<Vec<_>>()
+        });
+        let off: Vec<i64> = off.collect();
+        let apart = off.iter().max().unwrap() - off.iter().min().unwrap();
+        assert!(apart <= PICTURE as i64, "from byte {at} on: {apart} ticks");
+        let key = found.iter().position(|(seen, _)| seen.0 == 0).unwrap();
+        let again: Vec<Seen> = drain(stream.scan(found[key].1)).0.into_iter().map(|found| found.0).collect();
+        for track in 0..2 {
+            assert!(times(&of, track).ends_with(&times(&again, track)), "from byte {at} on, again");
+        }
+        assert_eq!(again.iter().find(|seen| seen.0 == 0), Some(&of[key]));
+    }
+}
+
 #[test]
 fn times_go_on_over_the_wrap_of_the_counter() {
     let mut muxer = Muxer::default();

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::clock::{CLOCK_RATE, Clock, StreamClock};
 use super::landmarks::{Landmark, Landmarks};
 use super::packet::{Found, PACKET_LEN, Packet, Packets};
-use super::probes::{Probes, pes_stamp, probe};
+use super::probes::{pes_stamp, probe};
 use super::program::{discover, map_pid};
-use super::scanner::find_start;
+use super::scanner::{begin, find_start};
 use super::streams::begins_key_frame;
 use super::tsx::Sidecar;
 use crate::media::codec::TransportStreamConfig;
+use crate::media::container::mpeg_clock::Probes;
 use crate::media::io::Source;
 use crate::media::scan::{Entry, Format, Header, Scanner, Timing};
 use crate::media::{Codec, Error, Next, Note, Sample, Track};
@@ -161,6 +162,11 @@ impl Format for WholeStream {
         &self.header
     }
 
+    /// Packets are found from any byte on.
+    fn can_guess(&self) -> bool {
+        true
+    }
+
     fn locate(&self, time: MediaTime) -> Option<Entry> {
         self.sidecar.as_ref().map(|sidecar| sidecar.locate(time, self.header.start))
     }
@@ -168,23 +174,22 @@ impl Format for WholeStream {
     fn scan(&self, entry: Entry) -> Box<dyn Scanner> {
         let is_start = entry.at <= self.header.start.at;
         let offset = self.landmarks.before(entry.at).map_or(0, |landmark| landmark.offset);
-        let known = entry.time.map(|time| time.to_ticks(CLOCK_RATE));
-        let near = known.unwrap_or_else(|| self.probes.time_at(entry.at));
+        let is_known = is_start || entry.time.is_some() && self.landmarks.reach(entry.at);
         let packets = if is_start { Packets::from_start } else { Packets::new };
         Box::new(WholeScanner {
             packets: packets(&self.source, entry.at, self.stride),
             layout: Arc::clone(&self.layout),
-            clock: Clock::new(self.base, offset, Some(near), self.probes.forward_max),
+            clock: begin(&self.header, &self.probes, self.base, entry, is_known.then_some(offset)),
             stream: StreamClock::default(),
             offset,
             queue: VecDeque::new(),
             timed: 0,
-            reference: known,
+            reference: entry.time.map(|time| time.to_ticks(CLOCK_RATE)),
             slope: 0.0,
             is_first: !is_start,
             is_finished: false,
             last: entry,
-            landmarks: known.map(|_| Arc::clone(&self.landmarks)),
+            landmarks: is_known.then(|| Arc::clone(&self.landmarks)),
         })
     }
 }
@@ -237,17 +242,18 @@ impl WholeScanner {
         self.queue.push_back(Queued { at, bytes, is_sync, time: 0 });
         let mut jump = None;
         if let Some(stamp) = stamp {
-            let placed = self.clock.place(&mut self.stream, stamp);
+            let placed = self.clock.place(&mut self.stream, stamp, 0);
             self.spread(Some(placed.time));
             jump = placed.jumped;
         } else if self.queue.len() - self.timed > QUEUE_MAX {
             self.spread(None);
         }
+        let landmark = jump.map(|offset| Landmark { at, offset, pids: Vec::new() });
+        if let Some(landmarks) = self.landmarks.as_ref().filter(|_| !self.clock.is_told()) {
+            landmarks.add(landmark.into_iter().collect(), self.packets.position());
+        }
         let Some(offset) = jump else { return Ok(None) };
         self.offset = offset;
-        if let Some(landmarks) = &self.landmarks {
-            landmarks.add(vec![Landmark { at, offset, pids: Vec::new() }]);
-        }
         Ok(Some(Next::Skipped(Error::malformed("sequence of clock references", at))))
     }
 
