@@ -15,6 +15,9 @@ const STEP: i64 = CLOCK_RATE as i64 / 25;
 /// How far the first stamp may be from the time that is told for where reading begins, to be placed by what was closed
 /// up before: what is told is the time of a sample, and it may have no stamp of its own.
 const NEAR: i64 = 2 * CLOCK_RATE as i64;
+/// How far from the others the first stamp of a stream may be where reading begins at a time that is told. Beyond, the
+/// clock was set in between.
+const FIRST_SKEW_MAX: i64 = 5 * CLOCK_RATE as i64;
 /// How much earlier than the first stamp of the file others may be.
 const EARLIER_MAX: i64 = 60 * CLOCK_RATE as i64;
 
@@ -118,7 +121,7 @@ impl Clock {
                 let turns = ((self.latest - since) as f64 / MODULUS as f64).round() as i64;
                 let time = since + turns * MODULUS;
                 // Of another stream reading may have begun shortly before the clock was set.
-                match self.told.is_some() && !(-SKEW_MAX..=SKEW_MAX).contains(&(time - self.latest)) {
+                match self.told.is_some() && !(-FIRST_SKEW_MAX..=FIRST_SKEW_MAX).contains(&(time - self.latest)) {
                     true => self.jump(stamp),
                     false => Placed { time, jumped: None },
                 }
