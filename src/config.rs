@@ -24,6 +24,7 @@ pub use register::{Delivery, Register, Registry, check_suffix};
 pub use transport_streams::TransportStreamsBelow;
 
 use crate::media::container::TransportStreams;
+use crate::rtp::{Mp3Format, PayloadOptions};
 
 /// All that can be configured, with the defaults where nothing is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -171,6 +172,16 @@ pub struct Rtp {
     /// How long before its time a packet may leave.
     #[serde(deserialize_with = "lead")]
     pub lead: Duration,
+    /// How MP3 goes out.
+    #[serde(deserialize_with = "mp3_format")]
+    pub mp3: Mp3Format,
+}
+
+impl Rtp {
+    /// What of it is about payload formats.
+    pub fn payload_options(&self) -> PayloadOptions {
+        PayloadOptions { mp3: self.mp3 }
+    }
 }
 
 /// `[play]`
@@ -315,6 +326,7 @@ impl Default for Rtp {
             udp_ports: (6970, 32_767),
             allow_destination: Vec::new(),
             lead: Duration::from_millis(80),
+            mp3: Mp3Format::Mpa,
         }
     }
 }
@@ -439,6 +451,11 @@ fn lead<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error
     if value <= Duration::from_millis(500) { Ok(value) } else { Err(de::Error::custom("must be at most \"500ms\"")) }
 }
 
+fn mp3_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mp3Format, D::Error> {
+    let table = [("mpa", Mp3Format::Mpa), ("robust", Mp3Format::Robust)];
+    Ok(find_names(&[String::deserialize(deserializer)?], &table)?[0])
+}
+
 fn ports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
     checked(deserializer, |ports: &Vec<u16>| !ports.is_empty(), "a list with at least one port")
 }
@@ -561,6 +578,7 @@ mod tests {
             ("[rtsp]\n\nsession_timeout = \"65\"\n", "line 3", "is not a duration"),
             ("[rtp]\nudp_max_payload_size = 20\n", "line 2", "between 256 and 65000"),
             ("[rtp]\nudp_ports = [7000, 7001]\n", "line 2", "at least four ports"),
+            ("[rtp]\nmp3 = \"adu\"\n", "line 2", "\"mpa\" or \"robust\""),
             ("[log]\nlevel = \"loud\"\n", "line 2", "error, warn, info, debug"),
             ("[log]\ndestinations = [\"printer\"]\n", "line 2", "\"terminal\" or \"file\""),
             ("[rtsp]\nbind = [\"localhost\"]\n", "line 2", "IP address"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::media::container::{self, Options};
 use crate::media::io::Source;
 use crate::media::{self, Codec, Next, Recording, Sample, Track};
-use crate::rtp::payloader_for;
+use crate::rtp::{PayloadOptions, payloader_for};
 use crate::rtsp::Url;
 use crate::server::describe;
 use crate::time::MediaTime;
@@ -59,7 +59,8 @@ fn probe(path: &Path) -> Result<String, media::Error> {
     }
     report += "  SDP\n";
     let url = Url::parse(&format!("/{name}")).map_err(|error| media::Error::Unsupported(error.to_string()))?;
-    let description = describe(&*recording, &url, ORIGIN, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let description =
+        describe(&*recording, &PayloadOptions::default(), &url, ORIGIN, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     for text in description.to_string().lines() {
         let _ = writeln!(report, "    {text}");
     }
@@ -98,7 +99,7 @@ fn describe_track(track: &Track, survey: &TrackSurvey) -> String {
     } else if survey.key_count == 1 && survey.count > 1 {
         text += ", one key frame";
     }
-    if let Err(reason) = payloader_for(&track.codec) {
+    if let Err(reason) = payloader_for(&track.codec, &PayloadOptions::default()) {
         let _ = write!(text, "; left out: {reason}");
     }
     text

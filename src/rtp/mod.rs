@@ -7,7 +7,7 @@ pub mod rtcp;
 mod stream;
 
 pub use batch::{PacketBatch, PacketWriter, Piece};
-pub use payload::{Payloader, payloader_for};
+pub use payload::{Mp3Format, PayloadOptions, Payloader, payloader_for};
 pub use stream::RtpStream;
 
 /// Length of the fixed RTP header (RFC 3550 section 5.1).

@@ -33,6 +33,7 @@ use log::{info, warn};
 
 use crate::config::{Config, Listener};
 use crate::library::Library;
+use crate::rtp::PayloadOptions;
 use crate::sync::Leaf;
 use acceptor::{Acceptor, Admission, Pool};
 use access::Access;
@@ -56,6 +57,8 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// What all threads share.
 pub struct Shared {
     config: Leaf<Arc<Config>>,
+    /// As it was at the start: a group that plays, and a client between DESCRIBE and SETUP, rely on it.
+    payload_options: PayloadOptions,
     library: Library,
     registry: Registry,
     groups: Groups,
@@ -152,6 +155,7 @@ impl Server {
         let (running, stopping) = crossbeam_channel::bounded(0);
         let (groups, unmanaged) = Groups::new(&config.channels);
         let shared = Arc::new(Shared {
+            payload_options: config.rtp.payload_options(),
             config: Leaf::new(Arc::new(config)),
             library,
             registry: Registry::default(),
@@ -218,14 +222,15 @@ impl Server {
     pub fn reconfigure(&self, new: Config) {
         let old = self.shared.config();
         let fixed = |config: &Config| {
-            let Config { root, follow_symlinks, rtsp, http, rtsps, log, channels, register, .. } = config.clone();
+            let Config { root, follow_symlinks, rtsp, http, rtsps, rtp, log, channels, register, .. } = config.clone();
             let rtsps = rtsps.files().map(|_| rtsps.ports.clone());
             let rtsp = (rtsp.ports, rtsp.bind);
-            (root, follow_symlinks, rtsp, http.ports, rtsps, log.destinations, log.file, channels, register)
+            let log = (log.destinations, log.file);
+            (root, follow_symlinks, rtsp, http.ports, rtsps, rtp.mp3, log, channels, register)
         };
         if fixed(&old) != fixed(&new) {
             warn!(
-                "root, follow_symlinks, ports, bind, whether there is a certificate, log destinations, log file, channels and register change only at the next start"
+                "root, follow_symlinks, ports, bind, whether there is a certificate, rtp.mp3, log destinations, log file, channels and register change only at the next start"
             );
         }
         // Read again even if the names are the same: certificates are renewed in place.

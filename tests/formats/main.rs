@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use camreel::media::container::{self, Options};
 use camreel::media::io::Source;
 use camreel::media::{CONTAINERS, Kind, Next, Reader, Recording, Sample, SeekTo};
-use camreel::rtp::payloader_for;
+use camreel::rtp::{PayloadOptions, payloader_for};
 use camreel::time::MediaTime;
 use client::Client;
 use common::{Server, for_all, run};
@@ -46,7 +46,7 @@ fn files_are_read_as_ffprobe_reads_them() {
         check(told == expected, || format!("it holds {told:?}"))?;
         check(recording.container() == file.container, || format!("it is called {}", recording.container()))?;
         for track in recording.tracks() {
-            payloader_for(&track.codec)?;
+            payloader_for(&track.codec, &PayloadOptions::default())?;
         }
         probed::compare(file, &path, &recording, &scan)?;
         let duration = recording.duration().ok_or("its duration is not known")?;

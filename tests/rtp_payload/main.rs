@@ -7,6 +7,7 @@ mod depacketise;
 mod h263;
 mod jpeg;
 mod mp2t;
+mod mpa_robust;
 mod mpeg_video;
 mod speech;
 mod vpx;
@@ -14,7 +15,7 @@ mod xiph;
 
 use camreel::media::codec::{AacConfig, H264Config, H265Config, PcmConfig, PcmFormat};
 use camreel::media::{Codec, Sample};
-use camreel::rtp::{HEADER_LEN, PacketBatch, PacketWriter, Payloader, RtpStream, payloader_for};
+use camreel::rtp::{HEADER_LEN, PacketBatch, PacketWriter, PayloadOptions, Payloader, RtpStream, payloader_for};
 use depacketise::Received;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +34,11 @@ struct Sender {
 
 impl Sender {
     fn new(codec: &Codec, packet_len_max: usize) -> Self {
-        let payloader = payloader_for(codec).unwrap();
+        Self::with_options(codec, PayloadOptions::default(), packet_len_max)
+    }
+
+    fn with_options(codec: &Codec, options: PayloadOptions, packet_len_max: usize) -> Self {
+        let payloader = payloader_for(codec, &options).unwrap();
         Self {
             payloader,
             stream: RtpStream::new(PAYLOAD_TYPE, SSRC, 65_530, packet_len_max),

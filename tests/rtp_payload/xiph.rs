@@ -3,7 +3,7 @@
 use base64::Engine;
 use camreel::media::codec::{TheoraConfig, VorbisConfig};
 use camreel::media::{Codec, Sample};
-use camreel::rtp::payloader_for;
+use camreel::rtp::{PayloadOptions, payloader_for};
 use proptest::prelude::*;
 
 use super::depacketise::Received;
@@ -93,12 +93,12 @@ fn depacketise(packets: &[Received], ident: [u8; 3]) -> Vec<Vec<u8>> {
 #[test]
 fn the_headers_in_the_sdp_are_those_of_the_file() {
     let vorbis = vorbis();
-    let payloader = payloader_for(&Codec::Vorbis(vorbis.clone())).unwrap();
+    let payloader = payloader_for(&Codec::Vorbis(vorbis.clone()), &PayloadOptions::default()).unwrap();
     assert_eq!(unpack(&payloader.fmtp().unwrap()).1, vorbis.headers);
     assert_eq!((payloader.rtpmap(), payloader.clock_rate()), ("VORBIS/48000/1".into(), 48_000));
 
     let theora = theora();
-    let payloader = payloader_for(&Codec::Theora(theora.clone())).unwrap();
+    let payloader = payloader_for(&Codec::Theora(theora.clone()), &PayloadOptions::default()).unwrap();
     let fmtp = payloader.fmtp().unwrap();
     assert_eq!(unpack(&fmtp).1, theora.headers);
     let expected = "sampling=YCbCr-4:2:0;width=320;height=240;delivery-method=out_band;configuration=";
@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn packets_come_out_as_they_went_in(packet_len_max in 200..1453_usize, len in 0..20_000_usize, is_video in any::<bool>()) {
         let codec = if is_video { Codec::Theora(theora()) } else { Codec::Vorbis(vorbis()) };
-        let (ident, _) = unpack(&payloader_for(&codec).unwrap().fmtp().unwrap());
+        let (ident, _) = unpack(&payloader_for(&codec, &PayloadOptions::default()).unwrap().fmtp().unwrap());
         let data = nal(&[], len);
         let packets = Sender::new(&codec, packet_len_max).send(Sample { data: data.clone(), ..Sample::default() });
         let expected = if len == 0 { vec![] } else { vec![data] };

@@ -15,6 +15,7 @@ mod ima_adpcm;
 mod jpeg;
 mod metadata;
 mod mp2t;
+mod mpa_robust;
 mod mpeg4_visual;
 mod mpeg_audio;
 mod mpeg_video;
@@ -28,6 +29,7 @@ mod vpx;
 mod xiph;
 
 use super::PacketWriter;
+use crate::media::codec::MpegAudioConfig;
 use crate::media::{Codec, Sample};
 
 /// Splits samples into packets. Which codec facts the SDP needs is its business too.
@@ -55,11 +57,28 @@ pub trait Payloader: Send {
     fn packetize(&mut self, sample: &Sample, out: &mut PacketWriter<'_>);
 }
 
+/// Where a codec has more than one payload format: which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PayloadOptions {
+    /// How layer III of MPEG audio goes out.
+    pub mp3: Mp3Format,
+}
+
+/// A payload format for layer III of MPEG audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mp3Format {
+    /// Frames, as every receiver knows them (RFC 2250).
+    #[default]
+    Mpa,
+    /// Application data units, of which each can be decoded without those before it (RFC 5219).
+    Robust,
+}
+
 /// The payload format for a codec, or why there is none.
 ///
 /// # Errors
 /// In words for the log, when the codec is known but this variant of it cannot be carried in RTP.
-pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
+pub fn payloader_for(codec: &Codec, options: &PayloadOptions) -> Result<Box<dyn Payloader>, String> {
     Ok(match codec {
         Codec::H264(config) => Box::new(h264::H264::new(config)),
         Codec::H265(config) => Box::new(h265::H265::new(config)),
@@ -83,6 +102,9 @@ pub fn payloader_for(codec: &Codec) -> Result<Box<dyn Payloader>, String> {
         Codec::ImaAdpcm(config) => Box::new(ima_adpcm::ImaAdpcm::new(*config)),
         Codec::Vorbis(config) => Box::new(xiph::Vorbis::new(config)?),
         Codec::Flac(config) => Box::new(flac::Flac::new(config)),
+        Codec::MpegAudio(MpegAudioConfig { layer: 3, .. }) if options.mp3 == Mp3Format::Robust => {
+            Box::new(mpa_robust::MpaRobust::default())
+        }
         Codec::MpegAudio(_) => Box::new(mpeg_audio::MpegAudio),
         Codec::Ac3(config) => Box::new(ac3::Ac3::plain(*config)),
         Codec::Eac3(config) => Box::new(ac3::Ac3::enhanced(*config)),

@@ -177,7 +177,7 @@ impl<'a> Manager<'a> {
         let mut tracks = Vec::new();
         for (track, of) in recording.tracks().iter().enumerate() {
             // What RTP cannot carry is not in the description either.
-            let Ok(payloader) = payloader_for(&of.codec) else { continue };
+            let Ok(payloader) = payloader_for(&of.codec, &self.shared.payload_options) else { continue };
             let transport = transport::Multicast::open(self.shared, self.group, track, Sizes::from(&*config))?;
             tracks.push(NewTrack::new(track, Box::new(transport), payloader, self.group.ssrc(track), &config));
         }

@@ -11,7 +11,7 @@ use super::{Exchange, Outcome, Refusal};
 use crate::library::Found;
 use crate::media::container::Options;
 use crate::media::{Kind, Recording};
-use crate::rtp::payloader_for;
+use crate::rtp::{PayloadOptions, payloader_for};
 use crate::rtsp::headers::Date;
 use crate::rtsp::headers::lists::accepts_sdp;
 use crate::rtsp::sdp::{self, Description, Media, MediaKind};
@@ -41,7 +41,8 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         return Ok(response.header("Last-Modified", Date(modified)).into());
     }
     let local_origin = exchange.connection.local_origin();
-    let mut description = describe(&*recording, &url, &local_origin, exchange.connection.local);
+    let options = &shared.payload_options;
+    let mut description = describe(&*recording, options, &url, &local_origin, exchange.connection.local);
     if let Some(group) = group {
         tell_group(&mut description, group);
     }
@@ -93,17 +94,23 @@ fn log_faults(exchange: &Exchange<'_, '_>, found: &Found) {
         warn!("{}: {}: {note}", connection.peer, request.url);
     }
     for track in found.recording.tracks() {
-        if let Err(reason) = payloader_for(&track.codec) {
+        if let Err(reason) = payloader_for(&track.codec, &connection.shared.payload_options) {
             warn!("{}: {}: a track is left out: {reason}", connection.peer, request.url);
         }
     }
 }
 
 /// What the SDP of a recording says. Tracks that RTP cannot carry are left out.
-pub fn describe(recording: &dyn Recording, url: &Url, local_origin: &str, local: IpAddr) -> Description {
+pub fn describe(
+    recording: &dyn Recording,
+    options: &PayloadOptions,
+    url: &Url,
+    local_origin: &str,
+    local: IpAddr,
+) -> Description {
     let tracks = recording.tracks().iter().enumerate();
     let media = tracks.filter_map(|(number, track)| {
-        let payloader = payloader_for(&track.codec).ok()?;
+        let payloader = payloader_for(&track.codec, options).ok()?;
         Some(Media {
             track: number,
             port: 0,

@@ -49,7 +49,7 @@ pub(super) fn handle(exchange: &mut Exchange<'_, '_>) -> Outcome {
         // A track cannot join in the middle without being told to play.
         return Err(Refusal::State(&[Method::Play, Method::Pause, Method::Teardown]));
     }
-    let payloader = payloader_for(codec).map_err(|_| Status::NotFound)?;
+    let payloader = payloader_for(codec, &exchange.connection.shared.payload_options).map_err(|_| Status::NotFound)?;
     let spec = way::choose(exchange, &Ways { track, codec, group, known: known.as_deref() }, &config)?;
     let is_new = known.is_none();
     let group = group.filter(|_| spec.multicast);

@@ -2,10 +2,12 @@
 //! header of a frame. The stream is cut into frames by [`MpegAudioFramer`].
 
 mod framer;
+mod main_data;
 #[cfg(test)]
 mod tests;
 
 pub use framer::MpegAudioFramer;
+pub use main_data::{MainData, RESERVOIR_LEN_MAX};
 
 /// What is to be known of an MPEG audio track. A sample is one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
