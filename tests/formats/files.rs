@@ -213,9 +213,9 @@ pub const FILES: &[File] = &[
 pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("AMR", "AMR", "src/media/container/amr_file.rs: a_file_plays_from_its_first_frame"),
     ("AMR-WB", "AMR", "src/media/container/amr_file.rs: the_magic_number_tells_band_and_channels"),
-    ("AMR", "MP4", "src/media/container/mp4/tests.rs: b\"samr\""),
-    ("AMR-WB", "MP4", "src/media/container/mp4/tests.rs: b\"sawb\""),
-    ("metadata", "MP4", "src/media/container/mp4/tests.rs: Codec::Metadata(metadata)"),
+    ("AMR", "MP4", "src/media/container/mp4/tests/codings.rs: b\"samr\""),
+    ("AMR-WB", "MP4", "src/media/container/mp4/tests/codings.rs: b\"sawb\""),
+    ("metadata", "MP4", "src/media/container/mp4/tests/codings.rs: Codec::Metadata(metadata)"),
     ("metadata", "MPEG-TS", "src/media/container/mpeg_ts/tests.rs: sound_of_cameras_and_opus_have_their_times"),
     ("G.711 A-law", "MPEG-TS", "src/media/container/mpeg_ts/tests.rs: sound_of_cameras_and_opus_have_their_times"),
     ("G.711 A-law", "MPEG-PS", "src/media/container/mpeg_ps/tests.rs: pictures_and_sound_of_a_recorder_come_with"),
